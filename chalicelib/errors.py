@@ -1,0 +1,173 @@
+"""Everything that can go wrong, as one tree.
+
+    KkbidaError
+    ├── SettingsError             the process is set up wrongly and does not start
+    ├── Refusal                   the caller gets a problem+json; nothing was stored
+    │   ├── InvalidRequest        400  invalid_request       every fault, each with its JSON pointer
+    │   ├── Unauthorized          401  unauthorized
+    │   ├── NotFound              404  not_found
+    │   ├── NoSuchRoute           404  no_such_route
+    │   ├── MethodNotAllowed      405  method_not_allowed
+    │   ├── IdempotencyConflict   409  idempotency_conflict
+    │   ├── WrongStatus           409  wrong_status
+    │   ├── TooLarge              413  too_large
+    │   ├── UnsupportedMediaType  415  unsupported_media_type
+    │   ├── InternalError         500  internal_error
+    │   └── Unavailable           503  unavailable           carries the seconds to wait
+    ├── SendFailed                a request that left (or tried to) brought no reply; has a kind
+    └── LostLease                 an attempt came back after its claim had passed to somebody else
+
+Callers decide by class or by `code`, never by the text of a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class KkbidaError(Exception):
+    """The root: whatever kkbida raises on purpose."""
+
+
+class SettingsError(KkbidaError):
+    """A setting is missing or has a value that cannot be used; the message names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request: where (a JSON pointer, or `header:Name`) and what."""
+
+    pointer: str
+    detail: str
+
+
+class Refusal(KkbidaError):
+    """A request that is refused whole. `detail` is for people, `code` for programs."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong inside kkbida"
+
+    def __init__(self, detail: str = "", *, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.faults = faults
+
+
+class InvalidRequest(Refusal):
+    """The request cannot be understood or breaks a rule; `faults` lists every one that was found."""
+
+    status = 400
+    code = "invalid_request"
+    title = "The request is not valid"
+
+
+class Unauthorized(Refusal):
+    """Nobody may call this yet: callers and logins are not set up, and the API is not opened."""
+
+    status = 401
+    code = "unauthorized"
+    title = "Who is asking is not known"
+
+
+class NotFound(Refusal):
+    """There is no such task, channel or other record (or it was removed after its retention)."""
+
+    status = 404
+    code = "not_found"
+    title = "There is no such thing"
+
+
+class NoSuchRoute(Refusal):
+    """The path is none of the API's."""
+
+    status = 404
+    code = "no_such_route"
+    title = "There is no such path"
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, and does not take this method."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "This path does not take this method"
+
+
+class IdempotencyConflict(Refusal):
+    """The idempotency key was used before, for a request with other content."""
+
+    status = 409
+    code = "idempotency_conflict"
+    title = "The idempotency key belongs to another request"
+
+
+class WrongStatus(Refusal):
+    """The task's status does not allow this action; the detail names the status and what it allows."""
+
+    status = 409
+    code = "wrong_status"
+    title = "The task's status does not allow this"
+
+
+class TooLarge(Refusal):
+    """The request is larger than the API takes."""
+
+    status = 413
+    code = "too_large"
+    title = "The request is too large"
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is not JSON, or does not say that it is."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "The body must be application/json"
+
+
+class InternalError(Refusal):
+    """A fault of kkbida itself; it is in the log under the same request id."""
+
+
+class Unavailable(Refusal):
+    """The store cannot take it just now; nothing was stored. Try again after `retry_after` seconds."""
+
+    status = 503
+    code = "unavailable"
+    title = "kkbida cannot take this just now"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Kind(StrEnum):
+    """Why an attempt failed, for people and for programs; stable."""
+
+    REPLY = "reply"  # a reply came, and a rule of the expectation did not hold
+    DNS = "dns"  # the host's name has no address
+    FORBIDDEN = "forbidden_address"  # the address is one that kkbida does not connect to
+    REFUSED = "refused"  # nobody listens there
+    CONNECT_TIMEOUT = "connect_timeout"  # no connection within the cap
+    TLS = "tls"  # the handshake or the certificate failed
+    READ_TIMEOUT = "read_timeout"  # connected, then silence longer than the cap
+    TOTAL_TIMEOUT = "total_timeout"  # bytes came, but not all of them within the attempt's time
+    TOO_LARGE = "too_large"  # the reply is larger than kkbida reads
+    BROKEN = "broken_connection"  # the connection broke, or what came is not HTTP
+    INTERRUPTED = "interrupted"  # our own process died during the attempt; its effect is unknown
+
+
+class SendFailed(KkbidaError):
+    """No reply came. `kind` says why; the message is one sentence for people, without secrets."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class LostLease(KkbidaError):
+    """The attempt's claim is over: another attempt began, or the task became final. Nothing was recorded."""

@@ -1,0 +1,280 @@
+"""Every way in which a task can change, each a pure function from one task to the next.
+
+    begin ──> pending ──claim──> (an attempt runs) ──record──> delivered | retrying | exhausted
+                 ^                                                         │
+                 └──────────────── resend (a new round) <── any final ─────┘
+    cancel: pending | retrying -> cancelled       hurry: do not wait for the next try
+    wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
+
+The stores make each change in one conditional write: `claim` blindly, the others against `version`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chalicelib.errors import LostLease, WrongStatus
+from chalicelib.task import FINAL, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
+
+LOOKAHEAD = 300
+"""Seconds by which a parked task is woken early, so that `DelaySeconds` can start it on time (<= 900)."""
+
+MOST_GRACE = 6 * 3600
+"""Seconds: the longest time between two wakes of a task whose messages do not lead to an attempt."""
+
+
+# ── beginning and being claimed ──────────────────────────────────────────────────────────────────
+
+
+def begin(request: Request, *, task_id: str, caller: str, digest: str, now: float, grace: float) -> Task:
+    """A task as accepted: pending, due at once, and looked after from `now + grace` on."""
+    return Task(
+        task_id=task_id,
+        request=request,
+        caller=caller,
+        digest=digest,
+        created_at=now,
+        updated_at=now,
+        round_started_at=now,
+        due_at=now,
+        wake_at=now + grace,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The message is of no use any more: finish it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The task is leased, or not due, until `at` (seconds since the epoch): come back then."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Every claim of the round is used up, or its deadline is over: exhaust the task."""
+
+    task: Task
+
+
+Refused = Stale | NotYet | Spent
+
+
+def refusal(task: Task | None, ticket: int, now: float) -> Refused | None:
+    """Why a message with `ticket` may not claim `task` now; None when it may.
+
+    The DynamoDB store writes the same rule as a condition expression: keep both in step
+    (the contract tests hold them together).
+    """
+    if task is None or task.status in FINAL or task.ticket != ticket:
+        return Stale()
+    if task.lease_until > now:
+        return NotYet(task.lease_until)
+    if task.number >= task.request.retry.max_attempts or task.deadline_at <= now:
+        return Spent(task)
+    return NotYet(task.due_at) if task.due_at > now else None
+
+
+def claim(task: Task, *, now: float, lease: float) -> Task:
+    """The task as its next attempt owns it: counted, fenced, leased. Only when `refusal` is None."""
+    return evolve(
+        task,
+        version=task.version + 1,
+        number=task.number + 1,
+        fence=task.fence + 1,
+        lease_until=now + lease,
+        claimed_at=now,
+        claimed_before=task.claimed_at,
+    )
+
+
+def interrupted_before(task: Task) -> Attempt | None:
+    """For a task just claimed: the attempt before it, if that one's process died and left no result."""
+    fence = task.fence - 1
+    if fence < 1 or task.number == 1 or (task.last is not None and task.last.fence >= fence):
+        return None
+    return _interrupted(task, number=task.number - 1, fence=fence, started_at=task.claimed_before)
+
+
+def _interrupted(task: Task, *, number: int, fence: int, started_at: float | None) -> Attempt:
+    return Attempt(
+        number=number,
+        round=task.round,
+        fence=fence,
+        started_at=started_at,
+        verdict=Verdict.INTERRUPTED,
+        kind="interrupted",
+        reason="the attempt was cut off before it could be recorded; whether it had an effect is unknown",
+    )
+
+
+def unrecorded(task: Task) -> Attempt | None:
+    """The claim that has not left a result (yet), as an attempt that is cut off now."""
+    if task.number == 0 or (task.last is not None and task.last.fence == task.fence):
+        return None
+    return _interrupted(task, number=task.number, fence=task.fence, started_at=task.claimed_at)
+
+
+# ── what an attempt brings ───────────────────────────────────────────────────────────────────────
+
+
+def _become(task: Task, status: Status, now: float, **changes: object) -> Task:
+    if status not in TRANSITIONS[task.status]:
+        allowed = ", ".join(sorted(TRANSITIONS[task.status]))
+        raise WrongStatus(f"The task is {task.status}; from there it can only become: {allowed}.")
+    return evolve(task, status=status, version=task.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
+
+
+def _owned(task: Task, fence: int) -> None:
+    if task.fence != fence or task.status in FINAL:
+        raise LostLease(f"attempt with fence {fence} of task {task.task_id} no longer owns it")
+
+
+def delivered(task: Task, attempt: Attempt, *, now: float, retention: float) -> Task:
+    """The attempt's reply met the expectation. Raises LostLease when the claim is over."""
+    _owned(task, attempt.fence)
+    return _become(
+        task, Status.DELIVERED, now, last=attempt, lease_until=0, wake_at=None, expires_at=int(now + retention)
+    )
+
+
+def retry_later(task: Task, attempt: Attempt, *, now: float, grace: float, parked: bool, renew: bool = False) -> Task:
+    """The attempt failed and `attempt.wait` seconds are to pass. Raises LostLease when the claim is over.
+
+    `parked`: no message waits for it; the reconciler wakes it `LOOKAHEAD` before it is due.
+    `renew`: a new message will carry it, so it gets a new ticket.
+    """
+    _owned(task, attempt.fence)
+    due_at = now + (attempt.wait or 0)
+    return _become(
+        task,
+        Status.RETRYING,
+        now,
+        last=attempt,
+        lease_until=0,
+        due_at=due_at,
+        ticket=task.ticket + 1 if renew or parked else task.ticket,
+        wake_at=max(now, due_at - LOOKAHEAD) if parked else due_at + grace,
+        wakes=0,
+    )
+
+
+def exhausted(task: Task, attempt: Attempt | None, *, now: float, grace: float, retention: float) -> Task:
+    """No try is left. `attempt` is the last one, None when it left no result. Notices are owed from now on."""
+    if attempt is not None:
+        _owned(task, attempt.fence)
+    return _become(
+        task,
+        Status.EXHAUSTED,
+        now,
+        last=attempt or unrecorded(task) or task.last,
+        lease_until=0,
+        ticket=task.ticket + 1,
+        wake_at=now + grace,
+        wakes=0,
+        expires_at=int(now + retention),
+    )
+
+
+def told(task: Task) -> Task:
+    """Every notice of the exhausted task has ended: nothing is owed any more."""
+    return evolve(task, version=task.version + 1, wake_at=None)
+
+
+# ── what operators and the reconciler do ─────────────────────────────────────────────────────────
+
+
+def cancel(task: Task, *, now: float, retention: float) -> Task:
+    """Called off. An attempt in flight loses its lease and is kept as interrupted: its effect is unknown."""
+    return _become(
+        task,
+        Status.CANCELLED,
+        now,
+        last=unrecorded(task) or task.last,
+        lease_until=0,
+        wake_at=None,
+        expires_at=int(now + retention),
+    )
+
+
+def resend(task: Task, request: Request, *, now: float, grace: float) -> Task:
+    """A new round of a final task, with `request` (the same, or with parts overridden). Attempts are kept."""
+    return _become(
+        task,
+        Status.PENDING,
+        now,
+        request=request,
+        round=task.round + 1,
+        round_started_at=now,
+        number=0,
+        ticket=task.ticket + 1,
+        due_at=now,
+        lease_until=0,
+        wake_at=now + grace,
+        wakes=0,
+        expires_at=None,
+    )
+
+
+def hurry(task: Task, *, now: float, grace: float) -> Task:
+    """Do not wait for the next try: due now, under a new ticket, so that the waiting message goes stale."""
+    if task.status in FINAL:
+        raise WrongStatus(f"The task is {task.status}: there is no next try to bring forward. Resend it instead.")
+    ready_at = max(now, task.lease_until)
+    return evolve(
+        task,
+        version=task.version + 1,
+        updated_at=now,
+        ticket=task.ticket + 1,
+        due_at=min(task.due_at, now),
+        wake_at=ready_at + grace,
+        wakes=0,
+    )
+
+
+def ready_at(task: Task, now: float) -> float:
+    """The moment from which a message of the task is of use."""
+    return now if task.status in FINAL else max(now, task.due_at, task.lease_until)
+
+
+def wake(task: Task, *, now: float, grace: float) -> Task:
+    """Enqueued again under a new ticket. Each wake without an attempt in between doubles the grace.
+
+    So a queue that is merely slow is not flooded with copies: the waits grow as 1, 2, 4 ... x grace,
+    up to `MOST_GRACE`.
+    """
+    patience = min(grace * 2**task.wakes, MOST_GRACE)
+    return evolve(
+        task,
+        version=task.version + 1,
+        ticket=task.ticket + 1,
+        wake_at=ready_at(task, now) + patience,
+        wakes=task.wakes + 1,
+    )
+
+
+# ── what all of them together look like ──────────────────────────────────────────────────────────
+
+
+def tally(old: Task | None, new: Task) -> Mapping[str, int]:
+    """What a change adds to the counters of `GET /v1/stats`: counter -> +n or -n.
+
+    `accepted`, `delivered`, `exhausted`, `cancelled`, `failed_attempts` count events; `in_pending` and
+    the like count the tasks that stand there.
+    """
+    counts: dict[str, int] = {}
+    if old is None:
+        counts["accepted"] = 1
+    if old is None or old.status != new.status:
+        counts[f"in_{new.status}"] = 1
+        if old is not None:
+            counts[f"in_{old.status}"] = -1
+        if new.status in FINAL:
+            counts[str(new.status)] = 1
+    if old is not None and new.last != old.last and new.last is not None and new.last.verdict is Verdict.FAILED:
+        counts["failed_attempts"] = 1
+    return counts

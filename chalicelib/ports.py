@@ -1,0 +1,249 @@
+"""What the house needs of the world, as Protocols, and the frozen World that bundles them.
+
+Each port has an AWS adapter (`store.py`, `queues.py`), an embedded one (`embedded.py`), or one for both
+(`outbound.py`). Both are held to the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import Protocol
+
+from chalicelib.life import Refused
+from chalicelib.settings import Settings
+from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task
+
+
+class Clock(Protocol):
+    """The time. A simulation owns it; nobody else asks the operating system."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        ...
+
+
+# ── the store ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which tasks to list, newest first. None means any. `since` <= created_at < `until`; `q`: part of the URL."""
+
+    status: Status | None = None
+    source_app: str | None = None
+    target_app: str | None = None
+    target: str | None = None
+    since: float | None = None
+    until: float | None = None
+    q: str | None = None
+
+    def matches(self, task: Task) -> bool:
+        """Whether the task is among those asked for."""
+        request = task.request
+        return (
+            self.status in (None, task.status)
+            and self.source_app in (None, request.source_app)
+            and self.target_app in (None, request.target_app)
+            and self.target in (None, request.target)
+            and (self.since is None or task.created_at >= self.since)
+            and (self.until is None or task.created_at < self.until)
+            and (self.q is None or self.q in request.url)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Tasks, newest first, and where the next page begins (None: there is none).
+
+    A page may hold fewer tasks than asked for and still have a cursor: a look-up reads a bounded
+    number of rows, however rare the matches are.
+    """
+
+    tasks: Sequence[Task]
+    cursor: str | None
+
+
+class Store(Protocol):
+    """The table: the truth about every task. Raises `Unavailable` when it cannot serve just now."""
+
+    def add(self, task: Task) -> Task | None:
+        """Store a new task in one conditional write. None when stored, else the task that has its id."""
+        ...
+
+    def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
+        """`life.claim` in one blind conditional write, without a read; or why it may not be (`life.refusal`)."""
+        ...
+
+    def get(self, task_id: str) -> Task | None:
+        """The task as it stands (a consistent read)."""
+        ...
+
+    def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+        """Put `new` where `old` is, if nobody changed it meanwhile (by `version`).
+
+        Returns `new` when written, else the task as it now stands: decide again. The attempt `old.last`
+        is kept in the history before `new.last` takes its place. `audit` is written with it or not at all.
+        Raises NotFound when the task is gone.
+        """
+        ...
+
+    def keep(self, task_id: str, attempt: Attempt) -> None:
+        """Put an attempt into the history. Doing it twice is doing it once."""
+        ...
+
+    def attempts(self, task: Task) -> list[Attempt]:
+        """The attempts of all rounds, oldest first, `task.last` and gaps (as interrupted) included."""
+        ...
+
+    def page(self, query: Query, cursor: str | None, limit: int) -> Page:
+        """A page of the list. Raises InvalidRequest for a cursor that is none."""
+        ...
+
+    def due(self, now: float, limit: int) -> list[Task]:
+        """Tasks whose `wake_at` is past, the longest overdue first."""
+        ...
+
+    def notices(self, task_id: str) -> list[Notice]:
+        """The notices of a task, oldest first."""
+        ...
+
+    def save_notice(self, notice: Notice) -> bool:
+        """Store a notice whose `version` is one more than the stored one's (0: none). False: it changed."""
+        ...
+
+    def audits(self, task_id: str) -> list[Audit]:
+        """The audit trail of a task, or of anything else that has an id, oldest first."""
+        ...
+
+    def channels(self) -> list[Channel]:
+        """All channels, oldest first."""
+        ...
+
+    def save_channel(self, channel: Channel, audit: Audit) -> bool:
+        """Store a channel whose `version` is one more than the stored one's (0: none). False: it changed."""
+        ...
+
+    def remove_channel(self, channel_id: str, audit: Audit) -> bool:
+        """Remove a channel. False: there was none."""
+        ...
+
+    def totals(self) -> Mapping[str, int]:
+        """The counters of `life.tally`, all time. May lag by seconds."""
+        ...
+
+    def series(self, unit: str, since: float, until: float) -> list[tuple[float, Mapping[str, int]]]:
+        """(start of the hour or day, counters), oldest first; `unit` is `hour` or `day`, in UTC. No empty ones."""
+        ...
+
+    def ping(self) -> None:
+        """Raises Unavailable when the store does not answer."""
+        ...
+
+
+# ── the queues ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Queue(StrEnum):
+    """The two queues."""
+
+    TASKS = "tasks"  # tasks that are due, or wait for their next try
+    EXHAUSTED = "exhausted"  # tasks out of tries, and messages that nobody could handle
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What travels: the task to look at, and the ticket that says whether the message is still of use."""
+
+    task_id: str
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as received. `receipt` is its handle until it is received again; `count` how often it was."""
+
+    message_id: str
+    receipt: str
+    body: str
+    count: int
+
+
+class Queues(Protocol):
+    """The fast path. At least once, in any order. Raises `Unavailable` when it cannot serve just now."""
+
+    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+        """Send. `delay` seconds (0..900) pass before it can be received. `group`: whom it must not starve."""
+        ...
+
+    def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
+        """Set the visibility of messages in hand: receipt -> seconds from now (0..43200).
+
+        A receipt that is no longer valid is passed over: the message is somebody else's by now.
+        """
+        ...
+
+    def receive(self, queue: Queue, *, limit: int = 10, wait: float = 0) -> list[Received]:
+        """Up to `limit` (1..10) messages, waiting up to `wait` (0..20) seconds for the first. Not used on Lambda."""
+        ...
+
+    def delete(self, queue: Queue, receipts: Sequence[str]) -> None:
+        """Finish messages. A stale or unknown receipt is no error and deletes nothing. Not used on Lambda."""
+        ...
+
+    def in_flight(self, queue: Queue) -> int:
+        """About how many messages are received and not finished. May be seconds old."""
+        ...
+
+
+# ── the way out ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A request as it goes on the wire. `timeout`: seconds for all of it, name look-up to last byte."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back: any complete HTTP reply, redirects included. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Http(Protocol):
+    """The only door to URLs that users supply."""
+
+    def send(self, outgoing: Outgoing) -> Reply:
+        """Send one request and read its reply, within its caps. Raises SendFailed with the kind of failure."""
+        ...
+
+    def check(self, url: str) -> None:
+        """Vet a URL before it is stored: raises SendFailed (forbidden_address) when it names a forbidden
+        address or port. A name that does not resolve just now passes: the check that counts is at connect."""
+        ...
+
+
+# ── all of it ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that a step may touch. Built once, in `world.py`; in tests, by hand."""
+
+    settings: Settings
+    store: Store
+    queues: Queues
+    http: Http
+    clock: Clock
+    random: Random

@@ -1,0 +1,146 @@
+"""The settings: one table of (name, default, help). Each is read from `KKBIDA_<NAME>`, once, and checked."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from chalicelib.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. `default` has the form of an environment variable: text."""
+
+    name: str
+    default: str
+    help: str
+    read: Callable[[str], Any]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"KKBIDA_{self.name.upper()}"
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _flag(raw: str) -> bool:
+    values = {"0": False, "1": True, "false": False, "true": True}
+    if raw.lower() not in values:
+        raise ValueError("must be 0 or 1")
+    return values[raw.lower()]
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(raw: str) -> int:
+        if not raw.isascii() or not raw.isdigit() or not least <= int(raw) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(raw)
+
+    return read
+
+
+def _networks(raw: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
+
+
+def _ports(raw: str) -> frozenset[int]:
+    ports = frozenset(int(part) for part in raw.split(",") if part.strip())
+    if not all(1 <= port <= 65535 for port in ports):
+        raise ValueError("each port must be from 1 to 65535")
+    return ports
+
+
+SETTINGS = (
+    Setting("table", "kkbida", "Name of the DynamoDB table.", _text),
+    Setting("task_queue_url", "", "URL of the SQS queue of tasks that are due.", _text),
+    Setting("exhausted_queue_url", "", "URL of the SQS queue of exhausted tasks.", _text),
+    Setting("endpoint", "", "Address of an AWS emulator such as LocalStack; empty means AWS itself.", _text),
+    Setting(
+        "open_api",
+        "0",
+        "1 lets everybody in who can reach the API, as operator and caller. For tests and the local run only.",
+        _flag,
+    ),
+    Setting("console_url", "", "Address of the console, for links in notices.", _text),
+    Setting(
+        "allow_networks",
+        "",
+        "Networks with private addresses that deliveries may go to, such as 10.0.0.0/8,fd00::/8.",
+        _networks,
+    ),
+    Setting("ports", "", "Ports that deliveries may go to, such as 80,443. Empty means every port.", _ports),
+    Setting("connect_timeout", "5", "Seconds for looking up a name and connecting, at most.", _whole(1, 60)),
+    Setting("default_timeout", "10", "Seconds that an attempt may last when its task does not say.", _whole(1, 60)),
+    Setting("max_timeout", "60", "Seconds that any attempt may last; the lease is longer.", _whole(1, 300)),
+    Setting("read_limit", "1048576", "Bytes of a reply that are read; a longer reply is a failure.", _whole(1024, 16777216)),
+    Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 262144)),
+    Setting("grace", "600", "Seconds after which a task whose message seems lost is enqueued again.", _whole(60, 43200)),
+    Setting("shards", "4", "Partitions each index is spread over. It may be raised, never lowered.", _whole(1, 64)),
+    Setting("in_flight_limit", "100000", "Waiting messages a queue may hold; further waits are parked.", _whole(1, 120000)),
+    Setting("retention_days", "30", "Days for which a finished task is kept.", _whole(1, 3650)),
+    Setting("log_level", "INFO", "DEBUG, INFO, WARNING or ERROR.", _text),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings as read; see `SETTINGS` for what each means. Times are seconds, sizes bytes."""
+
+    table: str
+    task_queue_url: str
+    exhausted_queue_url: str
+    endpoint: str
+    open_api: bool
+    console_url: str
+    allow_networks: tuple[Network, ...]
+    ports: frozenset[int]
+    connect_timeout: int
+    default_timeout: int
+    max_timeout: int
+    read_limit: int
+    keep_limit: int
+    grace: int
+    shards: int
+    in_flight_limit: int
+    retention_days: int
+    log_level: str
+
+    @property
+    def lease(self) -> int:
+        """Seconds a claim holds: longer than an attempt can last by its caps (see house, invariant 2)."""
+        return self.max_timeout + LEASE_MARGIN
+
+    @property
+    def retention(self) -> int:
+        """Seconds for which a finished task is kept."""
+        return self.retention_days * 86_400
+
+
+LEASE_MARGIN = 15
+"""Seconds between the end of the longest attempt and the end of its lease: for judging and recording."""
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read every setting from `environment`; raises SettingsError that names each one that is wrong."""
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for setting in SETTINGS:
+        raw = environment.get(setting.variable, setting.default)
+        try:
+            values[setting.name] = setting.read(raw)
+        except ValueError as error:
+            wrong.append(f"{setting.variable}={raw!r}: {error}. {setting.help}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return Settings(**values)
+
+
+assert tuple(field.name for field in fields(Settings)) == tuple(setting.name for setting in SETTINGS)

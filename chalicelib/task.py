@@ -1,0 +1,264 @@
+"""The nouns: Task, Attempt, Notice, Channel and their parts. Frozen facts; `evolve` makes the next one.
+
+Times are seconds since the epoch (UTC, float), durations are seconds unless the name ends in `_ms`.
+How a task may change stands in `life.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+Json = Any
+"""What `json.loads` makes: dict, list, str, int, float, bool or None."""
+
+evolve = replace
+
+
+class Status(StrEnum):
+    """Where a task stands. The three last are final: only a resend leaves them, by a new round."""
+
+    PENDING = "pending"  # accepted and stored; no attempt of this round has ended yet
+    RETRYING = "retrying"  # at least one attempt of this round failed; the next one is planned
+    DELIVERED = "delivered"  # a reply met the expectation
+    EXHAUSTED = "exhausted"  # no try is left, or the policy gave up; humans are told
+    CANCELLED = "cancelled"  # somebody called it off
+
+
+FINAL = frozenset({Status.DELIVERED, Status.EXHAUSTED, Status.CANCELLED})
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.RETRYING, Status.DELIVERED, Status.EXHAUSTED, Status.CANCELLED}),
+    Status.RETRYING: frozenset({Status.RETRYING, Status.DELIVERED, Status.EXHAUSTED, Status.CANCELLED}),
+    Status.DELIVERED: frozenset({Status.PENDING}),
+    Status.EXHAUSTED: frozenset({Status.PENDING}),
+    Status.CANCELLED: frozenset({Status.PENDING}),
+}
+"""From each status, where a task may go. The way from a final status back to pending is a resend."""
+
+
+class Verdict(StrEnum):
+    """How an attempt was judged."""
+
+    DELIVERED = "delivered"  # every rule of the expectation held
+    FAILED = "failed"  # a rule did not hold, or no reply came
+    INTERRUPTED = "interrupted"  # our process died, or the task was cancelled, meanwhile: effect unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a reply must be. Every rule that is given must hold.
+
+    `status`: patterns such as `200`, `2xx`, `200-299`, and `!204` to take one out.
+    `contains`, `equals`, `regex`: of the reply decoded as text. `json`: JSON path -> the value wanted.
+    """
+
+    status: tuple[str, ...] = ("2xx",)
+    contains: str | None = None
+    equals: str | None = None
+    regex: str | None = None
+    json: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How many tries, the waits between them (seconds), when to give up early, the deadline.
+
+    `backoff` is `exponential` (initial, factor, cap), `fixed` (initial) or `schedule` (waits).
+    `jitter` is the share of a wait by which it may be shorter or longer, 0..1.
+    `give_up_on`: status patterns that end the round at once. `deadline`: seconds from the round's start.
+    """
+
+    max_attempts: int
+    backoff: str
+    initial: float = 0
+    factor: float = 1
+    cap: float = 0
+    waits: tuple[float, ...] = ()
+    jitter: float = 0
+    give_up_on: tuple[str, ...] = ()
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The HTTP request that must arrive, with what counts as arrived and how to retry: as submitted.
+
+    `body`: a string is sent as it is (UTF-8), any other JSON value as JSON; None means no body.
+    `params`: the query of a GET, HEAD or DELETE or beside a body; else the body itself.
+    `timeout`: seconds that one attempt may last in all.
+    """
+
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Json] = field(default_factory=dict)
+    body: Json = None
+    content_type: str | None = None
+    expect: Expectation
+    retry: Policy
+    timeout: float
+    source_app: str = "default"
+    target_app: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Scheme, host and port, such as `https://partner.example:443`."""
+        return target_of(self.url)
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def target_of(url: str) -> str:
+    """Scheme, host and port of a valid http(s) URL, in lower case, the port always written out."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a task; kept, never overwritten.
+
+    `number` counts within `round`, from 1. `fence` counts every claim of the task's life.
+    `reply` is what was kept of the reply's body, as text; `reply_bytes` how long it was in all;
+    `wait` the seconds until the next try that were decided then, None when there is none.
+    """
+
+    number: int
+    round: int
+    fence: int
+    started_at: float | None
+    verdict: Verdict | None
+    duration_ms: int | None = None
+    status_code: int | None = None
+    kind: str | None = None
+    reason: str | None = None
+    reply: str | None = None
+    reply_bytes: int | None = None
+    wait: float | None = None
+
+    @property
+    def reply_truncated(self) -> bool:
+        """Whether more came than was kept."""
+        return (self.reply_bytes or 0) > len((self.reply or "").encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One HTTP request that must arrive, and how far it has come. The row that changes.
+
+    `version` counts every change (the store's compare-and-set); `fence` every claim; `ticket` says
+    which message may wake it: a message with another ticket is stale and is dropped.
+    `number` counts the claims of this round. `due_at`: no attempt begins before. `lease_until`: until
+    then one attempt owns it. `wake_at`: when the reconciler must look after it; None when nothing is owed.
+    `last`: the newest attempt that has ended, in whatever round.
+    """
+
+    task_id: str
+    request: Request
+    caller: str
+    digest: str
+    created_at: float
+    updated_at: float
+    status: Status = Status.PENDING
+    version: int = 1
+    ticket: int = 1
+    round: int = 1
+    round_started_at: float
+    number: int = 0
+    fence: int = 0
+    due_at: float
+    lease_until: float = 0
+    claimed_at: float | None = None
+    claimed_before: float | None = None
+    wake_at: float | None
+    wakes: int = 0
+    last: Attempt | None = None
+    expires_at: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether only a resend can change it."""
+        return self.status in FINAL
+
+    @property
+    def deadline_at(self) -> float:
+        """No attempt of this round begins after it."""
+        return self.round_started_at + self.request.retry.deadline
+
+
+class NoticeStatus(StrEnum):
+    """Where a notice stands."""
+
+    PENDING = "pending"  # not yet sent, or to be tried again
+    DELIVERED = "delivered"  # the channel said that it took it
+    FAILED = "failed"  # every try was refused; a human must look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to one channel about an exhausted task, tracked like anything that must arrive."""
+
+    notice_id: str
+    task_id: str
+    round: int
+    channel_id: str
+    channel_kind: str
+    status: NoticeStatus = NoticeStatus.PENDING
+    version: int = 0
+    tries: int = 0
+    due_at: float
+    lease_until: float = 0
+    created_at: float
+    ended_at: float | None = None
+    reason: str | None = None
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """Where a failure is told. `url` and `secret` are secrets: a reply or a log shows neither whole.
+
+    `template` has `${...}` variables (see `notify/message.py`); empty means the kind's default text.
+    `source_apps`, `target_apps`: only tasks of these; empty means of all.
+    """
+
+    channel_id: str
+    kind: str
+    url: str
+    secret: str = ""
+    template: str = ""
+    content_type: str = "application/json; charset=utf-8"
+    memo: str = ""
+    source_apps: tuple[str, ...] = ()
+    target_apps: tuple[str, ...] = ()
+    enabled: bool = True
+    version: int = 0
+    created_at: float
+    updated_at: float
+
+    def wants(self, request: Request) -> bool:
+        """Whether failures of this request are told here."""
+        return (
+            self.enabled
+            and (not self.source_apps or request.source_app in self.source_apps)
+            and (not self.target_apps or request.target_app in self.target_apps)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One thing that an operator did: who, what, on what, from where, when, and what it changed."""
+
+    at: float
+    actor: str
+    action: str
+    subject: str
+    address: str
+    detail: Mapping[str, Json] = field(default_factory=dict)
