@@ -126,7 +126,7 @@ def _become(task: Task, status: Status, now: float, **changes: object) -> Task:
     if status not in TRANSITIONS[task.status]:
         allowed = ", ".join(sorted(TRANSITIONS[task.status]))
         raise WrongStatus(f"The task is {task.status}; from there it can only become: {allowed}.")
-    return evolve(task, status=status, version=task.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
+    return evolve(task, status=status, version=task.version + 1, updated_at=now, **changes)
 
 
 def _owned(task: Task, fence: int) -> None:

@@ -53,7 +53,7 @@ def _networks(raw: str) -> tuple[Network, ...]:
 
 def _ports(raw: str) -> frozenset[int]:
     ports = frozenset(int(part) for part in raw.split(",") if part.strip())
-    if not all(1 <= port <= 65535 for port in ports):
+    if ports - frozenset(range(1, 65536)):
         raise ValueError("each port must be from 1 to 65535")
     return ports
 
@@ -81,16 +81,15 @@ SETTINGS = (
     Setting("default_timeout", "10", "Seconds that an attempt may last when its task does not say.", _whole(1, 60)),
     Setting("max_timeout", "60", "Seconds that any attempt may last; the lease is longer.", _whole(1, 300)),
     Setting(
-        "read_limit", "1048576", "Bytes of a reply that are read; a longer reply is a failure.", _whole(1024, 16777216)
+        "read_limit",
+        "1048576",
+        "Bytes of a reply that are read; a longer reply is a failure.",
+        _whole(1024, 16_777_216),
     ),
     Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 262144)),
-    Setting(
-        "grace", "600", "Seconds after which a task whose message seems lost is enqueued again.", _whole(60, 43200)
-    ),
+    Setting("grace", "600", "Seconds until a task whose message seems lost is enqueued again.", _whole(60, 43200)),
     Setting("shards", "4", "Partitions each index is spread over. It may be raised, never lowered.", _whole(1, 64)),
-    Setting(
-        "in_flight_limit", "100000", "Waiting messages a queue may hold; further waits are parked.", _whole(1, 120000)
-    ),
+    Setting("in_flight_limit", "100000", "Waiting messages a queue may hold; more are parked.", _whole(1, 120000)),
     Setting("retention_days", "30", "Days for which a finished task is kept.", _whole(1, 3650)),
     Setting("log_level", "INFO", "DEBUG, INFO, WARNING or ERROR.", _text),
 )
