@@ -83,7 +83,7 @@ SETTINGS = (
     Setting(
         "read_limit",
         "1048576",
-        "Bytes of a reply that are read; a longer reply is a failure.",
+        "Bytes of a reply that are read; a longer one is a failure.",
         _whole(1024, 16_777_216),
     ),
     Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 262144)),
