@@ -1,0 +1,194 @@
+"""What is stored reads back as the very same record."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.records import dumps, from_json, pack, to_json, unpack
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Channel,
+    Expectation,
+    Json,
+    Notice,
+    NoticeStatus,
+    Policy,
+    Request,
+    Status,
+    Task,
+    Verdict,
+)
+
+TEXT = st.text(max_size=20)  # hypothesis leaves half surrogate pairs out of it
+TIMES = st.floats(min_value=0, max_value=1e11, allow_nan=False)
+COUNTS = st.integers(min_value=0, max_value=10**9)
+NUMBERS = st.integers() | st.floats(allow_nan=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(alphabet=st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+TEXTS = st.dictionaries(TEXT, TEXT, max_size=3)
+
+EXPECTATIONS = st.builds(
+    Expectation,
+    status=st.lists(TEXT, max_size=3).map(tuple),
+    contains=st.none() | TEXT,
+    equals=st.none() | TEXT,
+    regex=st.none() | TEXT,
+    json=st.dictionaries(TEXT, JSON, max_size=3),
+)
+POLICIES = st.builds(
+    Policy,
+    max_attempts=COUNTS,
+    backoff=st.sampled_from(["exponential", "fixed", "schedule"]),
+    initial=TIMES,
+    factor=TIMES,
+    cap=TIMES,
+    waits=st.lists(NUMBERS, max_size=4).map(tuple),
+    jitter=st.floats(0, 1),
+    give_up_on=st.lists(TEXT, max_size=3).map(tuple),
+    deadline=TIMES,
+)
+REQUESTS = st.builds(
+    Request,
+    url=TEXT,
+    method=TEXT,
+    headers=TEXTS,
+    params=st.dictionaries(TEXT, JSON, max_size=3),
+    body=JSON,
+    content_type=st.none() | TEXT,
+    expect=EXPECTATIONS,
+    retry=POLICIES,
+    timeout=TIMES,
+    source_app=TEXT,
+    target_app=TEXT,
+    labels=TEXTS,
+)
+ATTEMPTS = st.builds(
+    Attempt,
+    number=COUNTS,
+    round=COUNTS,
+    fence=COUNTS,
+    started_at=st.none() | TIMES,
+    verdict=st.none() | st.sampled_from(Verdict),
+    duration_ms=st.none() | COUNTS,
+    status_code=st.none() | COUNTS,
+    kind=st.none() | TEXT,
+    reason=st.none() | TEXT,
+    reply=st.none() | TEXT,
+    reply_bytes=st.none() | COUNTS,
+    wait=st.none() | TIMES,
+)
+TASKS = st.builds(
+    Task,
+    task_id=TEXT,
+    request=REQUESTS,
+    caller=TEXT,
+    digest=TEXT,
+    created_at=TIMES,
+    updated_at=TIMES,
+    status=st.sampled_from(Status),
+    version=COUNTS,
+    ticket=COUNTS,
+    round=COUNTS,
+    round_started_at=TIMES,
+    number=COUNTS,
+    fence=COUNTS,
+    due_at=TIMES,
+    lease_until=TIMES,
+    claimed_at=st.none() | TIMES,
+    claimed_before=st.none() | TIMES,
+    wake_at=st.none() | TIMES,
+    wakes=COUNTS,
+    last=st.none() | ATTEMPTS,
+    expires_at=st.none() | COUNTS,
+)
+NOTICES = st.builds(
+    Notice,
+    notice_id=TEXT,
+    task_id=TEXT,
+    round=COUNTS,
+    channel_id=TEXT,
+    channel_kind=TEXT,
+    status=st.sampled_from(NoticeStatus),
+    version=COUNTS,
+    tries=COUNTS,
+    due_at=TIMES,
+    created_at=TIMES,
+    ended_at=st.none() | TIMES,
+    reason=st.none() | TEXT,
+)
+CHANNELS = st.builds(
+    Channel,
+    channel_id=TEXT,
+    kind=TEXT,
+    url=TEXT,
+    secret=TEXT,
+    source_apps=st.lists(TEXT, max_size=3).map(tuple),
+    enabled=st.booleans(),
+    version=COUNTS,
+    created_at=TIMES,
+    updated_at=TIMES,
+)
+AUDITS = st.builds(Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.just({"a": [1]}))
+
+
+@given(TASKS | NOTICES | CHANNELS | AUDITS)
+def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Audit) -> None:
+    text = to_json(record)
+    text.encode()  # what cannot be stored as UTF-8 raises here
+    again = from_json(type(record), text)
+    assert again == record
+    assert to_json(again) == text
+
+
+@given(TASKS)
+def test_a_packed_record_reads_back_without_json_in_between_too(task: Task) -> None:
+    assert unpack(Task, pack(task)) == task
+
+
+@given(JSON)
+def test_a_json_value_keeps_every_digit_and_type(value: Json) -> None:
+    assert repr(json.loads(dumps(value))) == repr(value)
+
+
+def request(**changes: Json) -> Request:
+    policy = Policy(max_attempts=3, backoff="fixed", initial=60, deadline=3600)
+    return Request(url="https://a.example/", expect=Expectation(), retry=policy, timeout=10, **changes)
+
+
+def test_what_holds_its_default_is_left_out() -> None:
+    assert pack(request()) == {
+        "url": "https://a.example/",
+        "expect": {},
+        "retry": {"max_attempts": 3, "backoff": "fixed", "initial": 60, "deadline": 3600},
+        "timeout": 10,
+    }
+
+
+def test_a_field_added_since_reads_as_its_default() -> None:
+    old_row = {**pack(request()), "expect": {}}
+    assert unpack(Request, old_row).labels == {}
+
+
+def test_a_field_that_only_a_newer_version_knows_is_passed_over() -> None:
+    assert unpack(Request, {**pack(request()), "colour": "red"}) == request()
+
+
+@pytest.mark.parametrize("body", [None, 0, False, "", [], {}])
+def test_an_empty_body_stays_the_empty_body_it_was(body: Json) -> None:
+    assert repr(from_json(Request, to_json(request(body=body))).body) == repr(body)
+
+
+def test_chinese_text_stays_as_it_is() -> None:
+    assert dumps({"城市": "上海"}) == '{"城市":"上海"}'
+
+
+def test_half_a_surrogate_pair_can_be_stored_and_reads_back() -> None:
+    text = dumps("海\ud800")
+    assert text == '"\\u6d77\\ud800"'
+    assert json.loads(text) == "海\ud800"
