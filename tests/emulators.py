@@ -1,0 +1,135 @@
+"""AWS without AWS: emulators as child processes, on free loopback ports, gone when the test is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.environments import python_with
+
+HERE = Path(__file__).resolve().parent
+READY_WITHIN = 60
+"""Seconds an emulator may take until it answers; a loaded computer needs about ten."""
+STOPPED_WITHIN = 10
+"""Seconds an emulator has for a clean end before it is killed."""
+
+
+@contextmanager
+def ministack(**env: str) -> Iterator[str]:
+    """MiniStack's endpoint, ready. `env` sets its own variables, such as `AUTH="true"`.
+
+    It serves DynamoDB, SQS, S3, IAM, CloudFormation, API Gateway, and runs Lambda functions in subprocesses.
+    """
+    python, port = python_with(HERE / "requirements-ministack.txt"), _free_port()
+    variables = {
+        "BIND_HOST": "127.0.0.1",  # it listens on every address without this
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        **env,
+    }
+    with _served([str(python), "-m", "ministack"], variables, f"http://127.0.0.1:{port}", "/_ministack/ready") as url:
+        yield url
+
+
+@contextmanager
+def localstack() -> Iterator[str]:
+    """LocalStack's endpoint, for SQS only: DynamoDB and Lambda need Docker.
+
+    It is the one that the variable `ENDPOINT` names, when set; else one of our own, in host mode.
+    """
+    given = os.environ.get("ENDPOINT")
+    if given:
+        yield given
+        return
+    python, port = python_with(HERE / "requirements-localstack.txt"), _free_port()
+    with tempfile.TemporaryDirectory(prefix="localstack-") as files:
+        variables = {
+            "GATEWAY_LISTEN": f"[::ffff:127.0.0.1]:{port}",  # a plain IPv4 address is ignored, for 0.0.0.0
+            "LOCALSTACK_HOST": f"127.0.0.1:{port}",
+            "OVERRIDE_IN_DOCKER": "0",
+            "FILESYSTEM_ROOT": files,
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+            "DISABLE_EVENTS": "1",
+            "DNS_ADDRESS": "0",
+            "SQS_ENDPOINT_STRATEGY": "path",
+            "SERVICES": "sqs",
+        }
+        command = [str(python), "-m", "localstack.runtime.main"]
+        with _served(command, variables, f"http://127.0.0.1:{port}", "/_localstack/health") as url:
+            yield url
+
+
+@contextmanager
+def _served(command: Sequence[str], variables: Mapping[str, str], url: str, health: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="emulator-") as home:
+        log = Path(home) / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=home,
+                env={**_environment(home), **variables},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # its own children end with it; a Ctrl-C is ours alone
+            )
+        try:
+            _wait_until_ready(process, url + health, log)
+            yield url
+        finally:
+            _stop(process)
+
+
+def _environment(home: str) -> dict[str, str]:
+    """Ours without what would steer the emulator or the functions it runs."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KKBIDA_", "PYTHON"))}
+    return ours | {"TMPDIR": home, "HOME": home}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not get ready; it said:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOPPED_WITHIN)
+    finally:
+        _kill_what_is_left(process.pid)
+        process.wait()
+
+
+def _kill_what_is_left(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
