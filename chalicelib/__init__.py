@@ -4,3 +4,5 @@ A newcomer reads `accept.py`, then `delivery/deliver.py`, then `notify/notify.py
 a task through the house. `life.py` holds every change that a task can go through, `ports.py` what
 the house needs of the world.
 """
+
+__version__ = "0.1.0"

@@ -11,7 +11,7 @@ The stores make each change in one conditional write: `claim` blindly, the other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.errors import LostLease, WrongStatus
@@ -163,7 +163,7 @@ def retry_later(task: Task, attempt: Attempt, *, now: float, grace: float, parke
     )
 
 
-def exhausted(task: Task, attempt: Attempt | None, *, now: float, grace: float, retention: float) -> Task:
+def exhausted(task: Task, attempt: Attempt | None, because: str, *, now: float, grace: float, retention: float) -> Task:
     """No try is left. `attempt` is the last one, None when it left no result. Notices are owed from now on."""
     if attempt is not None:
         _owned(task, attempt.fence)
@@ -172,6 +172,7 @@ def exhausted(task: Task, attempt: Attempt | None, *, now: float, grace: float, 
         Status.EXHAUSTED,
         now,
         last=attempt or unrecorded(task) or task.last,
+        because=because,
         lease_until=0,
         ticket=task.ticket + 1,
         wake_at=now + grace,
@@ -216,6 +217,7 @@ def resend(task: Task, request: Request, *, now: float, grace: float) -> Task:
         lease_until=0,
         wake_at=now + grace,
         wakes=0,
+        because=None,
         expires_at=None,
     )
 
@@ -258,6 +260,30 @@ def wake(task: Task, *, now: float, grace: float) -> Task:
 
 
 # ── what all of them together look like ──────────────────────────────────────────────────────────
+
+
+def history(task: Task, kept: Iterable[Attempt]) -> list[Attempt]:
+    """The attempts of all rounds, oldest first: those `kept`, `task.last`, and every claim that left nothing.
+
+    Each claim has a fence, counted from 1 without gaps, so what is missing shows: it is the attempt that
+    runs now (no verdict yet), or one that was interrupted.
+    """
+    known = {attempt.fence: attempt for attempt in (*kept, *([task.last] if task.last else []))}
+    found: list[Attempt] = []
+    number, round_ = task.number, task.round
+    for fence in range(task.fence, 0, -1):
+        attempt = known.get(fence) or _lost(task, fence, number=number, round_=round_)
+        found.append(attempt)
+        number, round_ = attempt.number - 1, attempt.round
+    return found[::-1]
+
+
+def _lost(task: Task, fence: int, *, number: int, round_: int) -> Attempt:
+    """The claim that left no result. The last attempt of a round is kept, so the later one tells the round."""
+    started_at = {task.fence: task.claimed_at, task.fence - 1: task.claimed_before}.get(fence)
+    lost = evolve(_interrupted(task, number=number, fence=fence, started_at=started_at), round=round_)
+    runs = fence == task.fence and task.lease_until > 0 and not task.is_final
+    return evolve(lost, verdict=None, kind=None, reason=None) if runs else lost
 
 
 def tally(old: Task | None, new: Task) -> Mapping[str, int]:

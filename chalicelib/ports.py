@@ -6,6 +6,7 @@ Each port has an AWS adapter (`store.py`, `queues.py`), an embedded one (`embedd
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -146,6 +147,16 @@ class Store(Protocol):
 # ── the queues ───────────────────────────────────────────────────────────────────────────────────
 
 
+MOST_VISIBILITY = 43_200
+"""Seconds: SQS hides a message for 12 h, counted from when it was received, in all."""
+
+MOST_HIDDEN = MOST_VISIBILITY - 900
+"""Seconds that a message in hand is hidden, at most: a quarter of an hour is left for what came before."""
+
+MOST_DELAY = 900
+"""Seconds: the longest `DelaySeconds` of SQS."""
+
+
 class Queue(StrEnum):
     """The two queues."""
 
@@ -159,6 +170,23 @@ class Message:
 
     task_id: str
     ticket: int
+
+
+def encode(message: Message) -> str:
+    """The message as it travels: compact JSON."""
+    return json.dumps({"task_id": message.task_id, "ticket": message.ticket}, separators=(",", ":"))
+
+
+def decode(body: str) -> Message:
+    """The message in a body; raises ValueError when it is none."""
+    try:
+        members = json.loads(body)
+        task_id, ticket = members["task_id"], members["ticket"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError("the body is no message of kkbida") from error
+    if not isinstance(task_id, str) or type(ticket) is not int:
+        raise ValueError("the body is no message of kkbida")
+    return Message(task_id, ticket)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def _ports(raw: str) -> frozenset[int]:
 
 
 SETTINGS = (
+    Setting("embedded", "", "File that holds store and queues on one computer; empty means DynamoDB and SQS.", _text),
     Setting("table", "kkbida", "Name of the DynamoDB table.", _text),
     Setting("task_queue_url", "", "URL of the SQS queue of tasks that are due.", _text),
     Setting("exhausted_queue_url", "", "URL of the SQS queue of exhausted tasks.", _text),
@@ -99,6 +100,7 @@ SETTINGS = (
 class Settings:
     """The settings as read; see `SETTINGS` for what each means. Times are seconds, sizes bytes."""
 
+    embedded: str
     table: str
     task_queue_url: str
     exhausted_queue_url: str

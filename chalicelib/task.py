@@ -157,7 +157,7 @@ class Task:
     which message may wake it: a message with another ticket is stale and is dropped.
     `number` counts the claims of this round. `due_at`: no attempt begins before. `lease_until`: until
     then one attempt owns it. `wake_at`: when the reconciler must look after it; None when nothing is owed.
-    `last`: the newest attempt that has ended, in whatever round.
+    `last`: the newest attempt that has ended, in whatever round. `because`: why an exhausted task is.
     """
 
     task_id: str
@@ -180,6 +180,7 @@ class Task:
     wake_at: float | None
     wakes: int = 0
     last: Attempt | None = None
+    because: str | None = None
     expires_at: int | None = None
 
     @property

@@ -1,0 +1,132 @@
+"""The front door: every route, both queue consumers, the stream's counter, one schedule. Each body is one call.
+
+Nothing here touches AWS at import (`chalice package` imports it), and each function imports only what it runs.
+"""
+
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Response, SQSEvent
+
+from chalicelib import world
+from chalicelib.ports import Queue
+
+app = Chalice(app_name="kkbida")
+
+PLACEHOLDER = "arn:aws:{}:us-east-1:000000000000:placeholder"
+"""infra/template.yaml puts the real one in its place."""
+
+
+def _answer(view: str, **path: str) -> Response:
+    """What the view of that name in `api` answers to the current request."""
+    from chalicelib import api
+
+    request = app.current_request
+    assert request is not None, "a route runs inside a request"
+    query = request.query_params
+    call = api.Call(
+        path=path,
+        query={name: query.getlist(name) for name in query} if query else {},
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=request.raw_body,
+        address=request.context.get("identity", {}).get("sourceIp", ""),
+        request_id=request.context.get("requestId", ""),
+    )
+    answer = api.answer(world.current(), view, call)
+    return Response(answer.text(), {"Content-Type": "application/json", **answer.headers}, answer.status)
+
+
+_ANY = ["*/*"]
+"""Content types that Chalice lets through: `api` judges them itself, and answers with a problem."""
+
+
+@app.route("/v1/tasks", methods=["POST"], content_types=_ANY)
+def submit() -> Response:
+    return _answer("submit")
+
+
+@app.route("/v1/tasks", methods=["GET"])
+def list_tasks() -> Response:
+    return _answer("list_tasks")
+
+
+@app.route("/v1/tasks/{task_id}", methods=["GET"])
+def look(task_id: str) -> Response:
+    return _answer("look", task_id=task_id)
+
+
+@app.route("/v1/tasks/{task_id}/resend", methods=["POST"], content_types=_ANY)
+def resend(task_id: str) -> Response:
+    return _answer("resend", task_id=task_id)
+
+
+@app.route("/v1/tasks/{task_id}/cancel", methods=["POST"], content_types=_ANY)
+def cancel(task_id: str) -> Response:
+    return _answer("cancel", task_id=task_id)
+
+
+@app.route("/v1/tasks/{task_id}/deliver-now", methods=["POST"], content_types=_ANY)
+def deliver_now(task_id: str) -> Response:
+    return _answer("deliver_now", task_id=task_id)
+
+
+@app.route("/v1/channels", methods=["GET"])
+def list_channels() -> Response:
+    return _answer("list_channels")
+
+
+@app.route("/v1/channels", methods=["POST"], content_types=_ANY)
+def create_channel() -> Response:
+    return _answer("create_channel")
+
+
+@app.route("/v1/channels/{channel_id}", methods=["PUT"], content_types=_ANY)
+def change_channel(channel_id: str) -> Response:
+    return _answer("change_channel", channel_id=channel_id)
+
+
+@app.route("/v1/channels/{channel_id}", methods=["DELETE"])
+def remove_channel(channel_id: str) -> Response:
+    return _answer("remove_channel", channel_id=channel_id)
+
+
+@app.route("/v1/channels/{channel_id}/test", methods=["POST"], content_types=_ANY)
+def test_channel(channel_id: str) -> Response:
+    return _answer("test_channel", channel_id=channel_id)
+
+
+@app.route("/v1/stats", methods=["GET"])
+def stats() -> Response:
+    return _answer("stats")
+
+
+@app.route("/v1/health", methods=["GET"])
+def health() -> Response:
+    return _answer("health")
+
+
+@app.on_sqs_message(queue_arn=PLACEHOLDER.format("sqs"), batch_size=10)
+def deliver(event: SQSEvent) -> Any:
+    from chalicelib.consume import consume
+    from chalicelib.delivery.deliver import deliver
+
+    return consume(world.current(), Queue.TASKS, event.to_dict(), deliver)
+
+
+@app.on_sqs_message(queue_arn=PLACEHOLDER.format("sqs"), batch_size=10)
+def tell(event: SQSEvent) -> Any:
+    from chalicelib.consume import consume
+    from chalicelib.notify.notify import tell
+
+    return consume(world.current(), Queue.EXHAUSTED, event.to_dict(), tell)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def reconcile(event: CloudWatchEvent) -> None:
+    from chalicelib.delivery.reconcile import reconcile
+
+    reconcile(world.current(), seconds=45)
+
+
+@app.on_dynamodb_record(stream_arn=PLACEHOLDER.format("dynamodb"), batch_size=1000)
+def count(event: DynamoDBEvent) -> None:
+    world.current_counter()(event.to_dict()["Records"])

@@ -1,0 +1,106 @@
+"""Consume: a batch of messages becomes a partial batch response. The one place where an outcome turns into
+an acknowledgement or a later return.
+
+A message that is finished is left out of the response, and Lambda (or the local source) deletes it. One that
+must come back gets its wait as visibility timeout and is reported as failed, which leaves it in the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import log
+from chalicelib.errors import Unavailable
+from chalicelib.ports import MOST_HIDDEN, Message, Queue, World, decode
+
+WAIT_FOR_A_PORT = 30
+"""Seconds after which a message returns that met a store or queue that could not serve."""
+
+WAIT_AFTER_A_FAULT = 60
+"""Seconds after which a message returns whose handling raised something nobody expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The message has done its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComeBack:
+    """The message is to be received again after `wait` seconds."""
+
+    wait: float
+
+
+Outcome = Finished | ComeBack
+Handle = Callable[[World, Message], Outcome]
+
+
+def consume(world: World, queue: Queue, event: Mapping[str, Any], handle: Handle) -> Mapping[str, Any]:
+    """Handle every record of an SQS event at the same time; `{"batchItemFailures": [...]}` for those that stay."""
+    records = event["Records"]
+    outcomes = _all_at_once(records, lambda record: _outcome(world, queue, record, handle))
+    stay = {
+        record["receiptHandle"]: outcome.wait
+        for record, outcome in zip(records, outcomes, strict=True)
+        if isinstance(outcome, ComeBack)
+    }
+    _hide(world, queue, stay)
+    return _partial_response(event, stay)
+
+
+def _all_at_once(records: Sequence[Any], work: Callable[[Any], Outcome]) -> list[Outcome]:
+    if len(records) == 1:
+        return [work(records[0])]
+    with ThreadPoolExecutor(len(records)) as pool:
+        return list(pool.map(work, records))
+
+
+def _outcome(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> Outcome:
+    """What becomes of one message, whatever happens while it is handled: a batch never fails as a whole."""
+    try:
+        message = decode(record["body"])
+    except ValueError:
+        log.failure("message.unreadable", queue=queue, message_id=record["messageId"])
+        return Finished()
+    try:
+        return handle(world, message)
+    except Unavailable as unavailable:
+        log.event("port.unavailable", metrics={"PutOff": 1}, task_id=message.task_id, why=unavailable.detail)
+        return ComeBack(WAIT_FOR_A_PORT)
+    except Exception:  # noqa: BLE001 - one message's fault must not become its neighbours'; it is logged and returns
+        log.failure("message.failed", queue=queue, task_id=message.task_id)
+        return ComeBack(WAIT_AFTER_A_FAULT)
+
+
+def _hide(world: World, queue: Queue, stay: Mapping[str, float]) -> None:
+    """Set the waits. Where that fails, the message returns at the queue's own visibility: early, or minutes late."""
+    if not stay:
+        return
+    try:
+        world.queues.hide(queue, {receipt: min(max(wait, 0), MOST_HIDDEN) for receipt, wait in stay.items()})
+    except Unavailable as unavailable:
+        log.event("queue.unavailable", metrics={"HidesPutOff": 1}, queue=queue, why=unavailable.detail)
+
+
+class _StaysError(Exception):
+    """Says to Powertools that a message is not finished."""
+
+
+def _partial_response(event: Mapping[str, Any], stay: Mapping[str, float]) -> Mapping[str, Any]:
+    from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415 - costs a cold start; accept has no batch
+        BatchProcessor,
+        EventType,
+        process_partial_response,
+    )
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: PLC0415 - as above
+
+    def settle(record: SQSRecord) -> None:
+        if record.receipt_handle in stay:
+            raise _StaysError
+
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=dict(event), record_handler=settle, processor=processor)

@@ -1,0 +1,83 @@
+"""Compose: from a task to the request that goes on the wire. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from chalicelib import __version__
+from chalicelib.ports import Outgoing
+from chalicelib.submission import QUERY_METHODS
+from chalicelib.task import Json, Request, Task
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def compose(task: Task, *, now: float, most_seconds: float) -> Outgoing:
+    """The task's next request. It says who it is by the names of Standard Webhooks: `webhook-id` is the task's
+    id, the same at every try, so that a receiver can tell a repetition.
+    """
+    request = task.request
+    body, content_type = _body(request)
+    headers = {"User-Agent": f"kkbida/{__version__}", "Accept": "*/*"}
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    headers = {name: value for name, value in headers.items() if name.lower() not in map(str.lower, request.headers)}
+    return Outgoing(
+        method=request.method,
+        url=_url(request),
+        headers={**headers, **request.headers, **_ours(task, now)},
+        body=body,
+        timeout=min(request.timeout, most_seconds),
+    )
+
+
+def _ours(task: Task, now: float) -> Mapping[str, str]:
+    return {
+        "webhook-id": task.task_id,
+        "webhook-timestamp": str(int(now)),
+        "webhook-attempt": str(task.number),
+    }
+
+
+def _params_are_query(request: Request) -> bool:
+    return request.method in QUERY_METHODS or request.body is not None
+
+
+def _url(request: Request) -> str:
+    if not request.params or not _params_are_query(request):
+        return request.url
+    parts = urlsplit(request.url)
+    query = "&".join(part for part in (parts.query, _encoded(request.params)) if part)
+    return urlunsplit(parts._replace(query=query))
+
+
+def _encoded(params: Mapping[str, Json]) -> str:
+    return urlencode({name: _as_text(value) for name, value in params.items()}, doseq=True)
+
+
+def _as_text(value: Json) -> str | list[str]:
+    """A value in a query or a form: text as it is, nothing for null, a list as repetitions, else JSON."""
+    if isinstance(value, list):
+        return [text for item in value if isinstance(text := _as_text(item), str)]
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _body(request: Request) -> tuple[bytes | None, str | None]:
+    """The body's bytes and its content type; (None, None) when there is none."""
+    if isinstance(request.body, str):
+        return request.body.encode(), request.content_type or "text/plain; charset=utf-8"
+    if request.body is not None:
+        return _as_json(request.body).encode(), request.content_type or "application/json"
+    if not request.params or _params_are_query(request):
+        return None, request.content_type
+    if (request.content_type or "").lower().startswith(FORM):
+        return _encoded(request.params).encode(), request.content_type
+    return _as_json(request.params).encode(), request.content_type or "application/json"

@@ -1,0 +1,117 @@
+"""Judge: did what came back meet the expectation? Pure. Every rule given must hold; the first broken one is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.message import Message
+
+from chalicelib.errors import Kind, SendFailed
+from chalicelib.expect import REGEX_SECONDS, bounded_regex, json_path, status_matches
+from chalicelib.ports import Reply
+from chalicelib.task import Expectation, Json, Verdict
+
+SHOWN = 120
+"""Characters of a value that a reason quotes, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with, when it failed, the kind of failure and the rule that did not hold."""
+
+    verdict: Verdict
+    kind: str | None = None
+    reason: str | None = None
+
+
+def judge(expect: Expectation, reply: Reply) -> Judgement:
+    """The verdict on a reply."""
+    reason = next(broken_rules(expect, reply), None)
+    if reason is None:
+        return Judgement(Verdict.DELIVERED)
+    return Judgement(Verdict.FAILED, Kind.REPLY, reason)
+
+
+def no_reply(failure: SendFailed) -> Judgement:
+    """The verdict when no reply came."""
+    return Judgement(Verdict.FAILED, failure.kind, failure.detail)
+
+
+def broken_rules(expect: Expectation, reply: Reply) -> Iterator[str]:
+    """Each rule that does not hold, in one sentence; none when the reply is as expected."""
+    if not status_matches(reply.status, expect.status):
+        yield f"status {reply.status} not in {', '.join(expect.status)}"
+    if expect.contains is None and expect.equals is None and expect.regex is None and not expect.json:
+        return
+    text = text_of(reply)
+    if expect.contains is not None and expect.contains not in text:
+        yield f"body does not contain {_quoted(expect.contains)}"
+    if expect.equals is not None and text != expect.equals:
+        yield f"body is not {_quoted(expect.equals)}"
+    if expect.regex is not None:
+        yield from _broken_regex(expect.regex, text)
+    if expect.json:
+        yield from _broken_json(expect.json, text)
+
+
+def text_of(reply: Reply) -> str:
+    """The body as text: by the charset that the reply names, else UTF-8; what cannot be decoded becomes U+FFFD."""
+    message = Message()
+    message["content-type"] = reply.headers.get("content-type", "")
+    charset = message.get_content_charset("utf-8")
+    try:
+        return reply.body.decode(charset, errors="replace")
+    except (LookupError, ValueError):
+        return reply.body.decode(errors="replace")
+
+
+def _quoted(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _broken_regex(pattern: str, text: str) -> Iterator[str]:
+    try:
+        found = bounded_regex(pattern).search(text, timeout=REGEX_SECONDS)
+    except TimeoutError:
+        yield f"regex {_quoted(pattern)} took longer than {REGEX_SECONDS} s on this body"
+        return
+    if found is None:
+        yield f"body does not match {_quoted(pattern)}"
+
+
+def _broken_json(wanted: Mapping[str, Json], text: str) -> Iterator[str]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        yield f"body is not JSON, so {next(iter(wanted))} cannot be looked up"
+        return
+    for path, value in wanted.items():
+        try:
+            found = _look_up(document, path)
+        except LookupError:
+            yield f"{path} is missing"
+            continue
+        if not same(found, value):
+            yield f"{path} is {_quoted(found)}, not {_quoted(value)}"
+
+
+def _look_up(document: Json, path: str) -> Json:
+    for step in json_path(path):
+        fits = isinstance(document, dict) if isinstance(step, str) else isinstance(document, list)
+        if not fits:
+            raise KeyError(step)
+        document = document[step]
+    return document
+
+
+def same(one: Json, other: Json) -> bool:
+    """Equality as JSON has it: 1 is 1.0, and true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

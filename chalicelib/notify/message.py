@@ -1,0 +1,77 @@
+"""The text of a notice: the predecessor's template language. Pure.
+
+A template is the whole body of the request to the channel, with `${name}` where a value goes. In a JSON
+template a value is escaped as the inside of a JSON string, so that no URL can break the message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from chalicelib.task import Channel, Task
+
+VARIABLES = (
+    "taskId", "url", "createTime", "lastModifiedDate", "sourceAppName", "targetAppName", "callCount",
+    "limitCallCount",
+)  # fmt: skip
+"""The predecessor's eight."""
+
+DEFAULT_TEMPLATE = (
+    '{"msgtype":"text","text":{"content":"回调异常，taskId：${taskId}，url：${url}，发起时间：${createTime}，'
+    '源服务名：${sourceAppName}，目标服务名：${targetAppName}，已达到最大重试次数：${limitCallCount}"}}'
+)
+"""The predecessor's default, as DingTalk and WeCom take it."""
+
+TEST_VALUE = "测试"
+"""What every variable becomes in a test message."""
+
+_VARIABLE = re.compile(r"\$\{([^{}$]*)\}")
+
+
+def values_of(task: Task) -> Mapping[str, str]:
+    """The eight variables of an exhausted task."""
+    return {
+        "taskId": task.task_id,
+        "url": task.request.url,
+        "createTime": _time(task.created_at),
+        "lastModifiedDate": _time(task.updated_at),
+        "sourceAppName": task.request.source_app,
+        "targetAppName": task.request.target_app,
+        "callCount": str(task.number),
+        "limitCallCount": str(task.request.retry.max_attempts),
+    }
+
+
+def test_values() -> Mapping[str, str]:
+    """The eight variables of a test message."""
+    return dict.fromkeys(VARIABLES, TEST_VALUE)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def render(channel: Channel, values: Mapping[str, str]) -> str:
+    """The body of a notice. A variable without a value becomes nothing."""
+    is_json = "json" in channel.content_type.lower()
+
+    def value(match: re.Match[str]) -> str:
+        text = values.get(match[1], "")
+        return json.dumps(text, ensure_ascii=False)[1:-1] if is_json else text
+
+    return _VARIABLE.sub(value, channel.template or DEFAULT_TEMPLATE)
+
+
+def template_faults(template: str, content_type: str) -> Iterator[str]:
+    """What is wrong with a template: unknown variables, or no JSON although it says so."""
+    for name in dict.fromkeys(_VARIABLE.findall(template)):
+        if name not in VARIABLES:
+            yield f"${{{name}}} is unknown; known are {', '.join(VARIABLES)}"
+    if "json" in content_type.lower():
+        try:
+            json.loads(_VARIABLE.sub("", template))
+        except ValueError as error:
+            yield f"is not JSON once its variables are filled in: {error}"

@@ -1,0 +1,331 @@
+"""A task as submitted: what it may hold, and how it becomes a Request. Pure but for vetting the URL.
+
+All faults of a submission are found in one go: those of its shape (`shape.py`), then those that the shape
+alone cannot show: URLs, headers, patterns, retry rules that contradict each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from chalicelib.errors import Fault, InvalidRequest, SendFailed
+from chalicelib.expect import bounded_regex, json_path, status_range
+from chalicelib.ports import Http
+from chalicelib.presets import PRESETS
+from chalicelib.settings import Settings
+from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, child
+from chalicelib.task import Expectation, Json, Policy, Request, evolve
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods whose `params` are the query; of the others they are the body."""
+
+MOST_ATTEMPTS = 100
+MOST_WAIT = 7 * 86_400
+"""Seconds between two tries, at most."""
+MOST_DEADLINE = 30 * 86_400
+"""Seconds: no round lasts longer, whether its policy says so or not."""
+
+STATUS = Text(least=1, most=20)
+WAIT = Number(least=0, most=MOST_WAIT)
+
+EXPECT = Record(
+    fields={
+        "status": Field(
+            shape=ListOf(shape=STATUS, least=1, most=50), help="Statuses that count: 200, 2xx, 200-299, !204."
+        ),
+        "contains": Field(shape=Text(least=1, most=10_000), help="Text that the reply's body must contain."),
+        "equals": Field(shape=Text(most=10_000), help="Text that the reply's body must be."),
+        "regex": Field(shape=Text(least=1, most=1000), help="Pattern that must be found in the reply's body."),
+        "json": Field(
+            shape=MapOf(shape=Anything(), most=20), help="JSON path -> the value that must stand there in the reply."
+        ),
+    }
+)
+
+RETRY = Record(
+    fields={
+        "preset": Field(shape=Text(most=40, choices=tuple(PRESETS)), help="A well-known platform's waits."),
+        "max_attempts": Field(
+            shape=Number(least=1, most=MOST_ATTEMPTS, whole=True), help="Tries in a round, the first one included."
+        ),
+        "backoff": Field(shape=Text(most=20, choices=("exponential", "fixed", "schedule")), help="How the waits grow."),
+        "initial": Field(shape=WAIT, help="Seconds of the first wait (fixed: of each)."),
+        "factor": Field(shape=Number(least=1, most=100), help="By which each wait is longer than the one before."),
+        "cap": Field(shape=WAIT, help="Seconds that no wait exceeds."),
+        "jitter": Field(shape=Number(least=0, most=1), help="Share by which a wait may be shorter or longer."),
+        "schedule": Field(
+            shape=ListOf(shape=WAIT, least=1, most=MOST_ATTEMPTS - 1), help="Seconds between the tries, one by one."
+        ),
+        "give_up_on": Field(
+            shape=ListOf(shape=STATUS, least=1, most=50), help="Statuses of a reply that end the round at once."
+        ),
+        "deadline": Field(
+            shape=Number(least=1, most=MOST_DEADLINE), help="Seconds after which no try of the round begins."
+        ),
+    }
+)
+
+HEADERS = MapOf(shape=Text(most=8000), most=100)
+NAME = Text(least=1, most=100)
+
+TASK_FIELDS: Mapping[str, Field] = {
+    "url": Field(shape=Text(least=1, most=4000), help="Where the request goes: http or https.", required=True),
+    "method": Field(shape=Text(most=10, choices=METHODS), help="The HTTP method; POST unless said."),
+    "headers": Field(shape=HEADERS, help="Headers to send."),
+    "params": Field(
+        shape=MapOf(shape=Anything(), most=1000),
+        help="The query of a GET, HEAD or DELETE or beside a body; else the body.",
+    ),
+    "body": Field(shape=Anything(), help="A string is sent as it is, any other value as JSON."),
+    "content_type": Field(shape=Text(least=1, most=200), help="Of the body; application/json unless said."),
+    "expect": Field(shape=EXPECT, help="What the reply must be; a 2xx status unless said."),
+    "retry": Field(shape=RETRY, help="How often and when to try again."),
+    "timeout": Field(shape=Number(least=0.1, most=300), help="Seconds that one attempt may last in all."),
+    "source_app": Field(shape=NAME, help="The app that the task comes from."),
+    "target_app": Field(shape=NAME, help="The app that the task goes to."),
+    "labels": Field(shape=MapOf(shape=Text(most=500), most=20), help="Names and values of your own."),
+}
+TASK = Record(fields=TASK_FIELDS)
+
+OVERRIDES = Record(
+    fields={name: Field(shape=TASK_FIELDS[name].shape) for name in ("url", "headers", "body", "content_type", "retry")}
+)
+"""What a resend may change."""
+
+DEFAULT_RETRY: Mapping[str, Json] = {
+    "backoff": "exponential", "initial": 5, "factor": 3, "cap": 21_600, "jitter": 0.2, "max_attempts": 12
+}  # fmt: skip
+"""About 22 hours: 5 s, 15 s, 45 s, 2 min, 7 min, 20 min, 1 h, 3 h, then every 6 h."""
+
+
+def read(submitted: Json, settings: Settings, http: Http) -> Request:
+    """The request that was submitted. Raises InvalidRequest with every fault."""
+    found = tuple(TASK.faults(submitted, ""))
+    members = _given(submitted) if isinstance(submitted, dict) else {}
+    sound = {name: value for name, value in members.items() if not _touched(found, name)}
+    found += tuple(meaning_faults(sound, settings, http))
+    if found:
+        raise InvalidRequest(faults=found)
+    return _request(members, settings)
+
+
+def override(request: Request, changes: Json, settings: Settings, http: Http) -> Request:
+    """`request` with the parts that `changes` names put in their place. Raises InvalidRequest with every fault."""
+    found = tuple(OVERRIDES.faults(changes, ""))
+    members = _given(changes) if not found else {}
+    found += tuple(meaning_faults({"method": request.method, **members}, settings, http))
+    if found:
+        raise InvalidRequest(faults=found)
+    parts: dict[str, Any] = {name: members[name] for name in ("url", "body") if name in members}
+    if "headers" in members or "content_type" in members:
+        headers, content_type = _headers({"headers": request.headers, **members})
+        parts |= {"headers": headers, "content_type": content_type or request.content_type}
+    if "retry" in members:
+        parts["retry"] = _policy(members["retry"])
+    return evolve(request, **parts)
+
+
+def _given(members: Mapping[str, Json]) -> dict[str, Json]:
+    """Without those that are null, which counts as absent."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _touched(faults: tuple[Fault, ...], name: str) -> bool:
+    at = child("", name)
+    return any(fault.pointer == at or fault.pointer.startswith(f"{at}/") for fault in faults)
+
+
+# ── what the shape alone cannot show ─────────────────────────────────────────────────────────────
+
+
+def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http) -> Iterator[Fault]:
+    """What is wrong with members whose shapes are right."""
+    if "url" in members:
+        yield from url_faults(members["url"], http)
+    yield from _header_faults(members.get("headers", {}), "content_type" in members)
+    yield from _content_type_faults(members.get("content_type"))
+    yield from _expect_faults(members.get("expect", {}))
+    yield from _retry_faults(members.get("retry", {}))
+    if members.get("timeout", 0) > settings.max_timeout:
+        yield Fault("/timeout", f"must be at most {settings.max_timeout} here (KKBIDA_MAX_TIMEOUT)")
+    if members.get("body") is not None and members.get("method") in ("GET", "HEAD"):
+        yield Fault("/body", f"a {members['method']} has no body; use params for the query")
+
+
+_URL_CHARACTERS = re.compile(r"[^\s\x00-\x20\x7f\\<>\"^`{|}]+")
+
+
+def url_faults(url: str, http: Http) -> Iterator[Fault]:
+    """What is wrong with an address that something is to be sent to."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        yield Fault("/url", f"is no URL: {error}")
+        return
+    if parts.scheme not in ("http", "https"):
+        yield Fault("/url", "must begin with http:// or https://")
+    elif not parts.hostname:
+        yield Fault("/url", "names no host")
+    elif not _URL_CHARACTERS.fullmatch(url):
+        yield Fault("/url", "holds characters that must be percent-encoded")
+    elif port == 0:
+        yield Fault("/url", "names port 0, where nobody can listen")
+    elif parts.username is not None or parts.password is not None:
+        yield Fault("/url", "holds credentials; put them into a header")
+    elif parts.fragment:
+        yield Fault("/url", "has a fragment (#...), which is never sent")
+    else:
+        yield from _address_faults(url, http)
+
+
+def _address_faults(url: str, http: Http) -> Iterator[Fault]:
+    try:
+        http.check(url)
+    except SendFailed as refused:
+        yield Fault("/url", refused.detail)
+
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+        "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""RFC 9110, section 7.6.1: about one connection, not about the message."""
+
+OURS = frozenset({"host", "content-length", "webhook-id", "webhook-timestamp", "webhook-signature", "webhook-attempt"})
+"""Headers that kkbida sets itself."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+
+
+def _header_faults(headers: Mapping[str, str], has_content_type: bool) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for name, value in headers.items():
+        pointer, lower = child("/headers", name), name.lower()
+        if not _HEADER_NAME.fullmatch(name):
+            yield Fault(pointer, "is no header name")
+        elif lower in HOP_BY_HOP or lower in OURS:
+            yield Fault(pointer, "must not be set: kkbida or the connection sets it")
+        elif lower in seen:
+            yield Fault(pointer, "stands twice")
+        elif lower == "content-type" and has_content_type:
+            yield Fault(pointer, "is given by content_type already")
+        elif not _HEADER_VALUE.fullmatch(value):
+            yield Fault(pointer, "holds characters that no header may hold")
+        seen.add(lower)
+
+
+def _content_type_faults(value: str | None) -> Iterator[Fault]:
+    if value is not None and not _HEADER_VALUE.fullmatch(value):
+        yield Fault("/content_type", "holds characters that no header may hold")
+
+
+def _expect_faults(expect: Mapping[str, Json]) -> Iterator[Fault]:
+    for index, pattern in enumerate(expect.get("status") or ()):
+        yield from _tried(status_range, pattern, f"/expect/status/{index}")
+    if expect.get("regex") is not None:
+        yield from _tried(bounded_regex, expect["regex"], "/expect/regex")
+    for path in expect.get("json") or ():
+        yield from _tried(json_path, path, child("/expect/json", path))
+
+
+def _tried(read: Callable[[str], object], text: str, pointer: str) -> Iterator[Fault]:
+    try:
+        read(text)
+    except ValueError as error:
+        yield Fault(pointer, str(error))
+
+
+_SHAPES: Mapping[str, frozenset[str]] = {
+    "preset": frozenset({"backoff", "schedule", "initial", "factor", "cap"}),
+    "schedule": frozenset({"initial", "factor", "cap"}),
+    "fixed": frozenset({"factor", "cap", "schedule"}),
+    "exponential": frozenset({"schedule"}),
+}
+"""For each way of saying the waits, the members that would contradict it."""
+
+
+def _retry_faults(retry: Mapping[str, Json]) -> Iterator[Fault]:
+    given = set(_given(retry))
+    way = _way(retry)
+    for name in sorted(given & _SHAPES[way]):
+        yield Fault(child("/retry", name), f"does not go with {'a preset' if way == 'preset' else way}")
+    if way == "fixed" and "initial" not in given:
+        yield Fault("/retry/initial", "is missing: the seconds of each wait")
+    if retry.get("backoff") == "schedule" and "schedule" not in given:
+        yield Fault("/retry/schedule", "is missing: the seconds between the tries")
+    if given & {"initial", "cap"} == {"initial", "cap"} and retry["cap"] < retry["initial"]:
+        yield Fault("/retry/cap", "is smaller than initial")
+    for index, pattern in enumerate(retry.get("give_up_on") or ()):
+        yield from _tried(status_range, pattern, f"/retry/give_up_on/{index}")
+
+
+def _way(retry: Mapping[str, Json]) -> str:
+    if retry.get("preset") is not None:
+        return "preset"
+    return "schedule" if retry.get("schedule") is not None else retry.get("backoff") or "exponential"
+
+
+# ── from members to facts ────────────────────────────────────────────────────────────────────────
+
+
+def _request(members: Mapping[str, Json], settings: Settings) -> Request:
+    headers, content_type = _headers(members)
+    retry = members.get("retry", {})
+    plain = ("url", "method", "params", "body", "source_app", "target_app", "labels")
+    given: dict[str, Any] = {name: members[name] for name in plain if name in members}
+    return Request(
+        **given,
+        headers=headers,
+        content_type=content_type,
+        expect=_expectation(members.get("expect"), retry.get("preset")),
+        retry=_policy(retry),
+        timeout=members.get("timeout", min(settings.default_timeout, settings.max_timeout)),
+    )
+
+
+def _headers(members: Mapping[str, Json]) -> tuple[Mapping[str, str], str | None]:
+    """The headers without Content-Type, and the content type, wherever it was given."""
+    headers = dict(members.get("headers", {}))
+    name = next((name for name in headers if name.lower() == "content-type"), None)
+    among = headers.pop(name) if name is not None else None
+    return headers, members.get("content_type") or among
+
+
+def _expectation(expect: Mapping[str, Json] | None, preset: str | None) -> Expectation:
+    if expect is None:
+        expect = PRESETS.get(preset or "", {}).get("expect", {})
+    given = _given(expect)
+    if "status" in given:
+        given["status"] = tuple(given["status"])
+    return Expectation(**given)
+
+
+def _policy(retry: Mapping[str, Json]) -> Policy:
+    given = _given(retry)
+    preset = PRESETS.get(given.pop("preset", ""), {})
+    given = {name: value for name, value in preset.items() if name != "expect"} | given
+    if "schedule" not in given and "backoff" not in given:
+        given = {**DEFAULT_RETRY, **given}
+    waits = tuple(given.pop("schedule", ()))
+    backoff = "schedule" if waits else given.pop("backoff")
+    given.pop("backoff", None)
+    if backoff == "exponential":
+        given = {**DEFAULT_RETRY, **given}
+        given.pop("backoff")
+        given["cap"] = max(given["cap"], given["initial"])
+    return Policy(
+        backoff=backoff,
+        waits=waits,
+        max_attempts=given.pop("max_attempts", len(waits) + 1 if waits else DEFAULT_RETRY["max_attempts"]),
+        deadline=given.pop("deadline", MOST_DEADLINE),
+        give_up_on=tuple(given.pop("give_up_on", ())),
+        **given,
+    )

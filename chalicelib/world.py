@@ -1,0 +1,50 @@
+"""The World of this process, built once: on AWS, or embedded in one file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from random import SystemRandom
+from typing import Any
+
+from chalicelib.ports import Queues, Store, World
+from chalicelib.settings import Settings, load
+
+
+class SystemClock:
+    """The operating system's time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+
+def build(environment: Mapping[str, str]) -> World:
+    """The World that the settings in `environment` ask for. Raises SettingsError."""
+    from chalicelib.outbound import Outbound
+
+    settings = load(environment)
+    clock = SystemClock()
+    store, queues = _adapters(settings, clock)
+    return World(
+        settings=settings, store=store, queues=queues, http=Outbound(settings), clock=clock, random=SystemRandom()
+    )
+
+
+def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues]:
+    if settings.embedded:
+        from chalicelib.embedded import open_embedded
+
+        return open_embedded(settings.embedded, settings, clock)
+    from chalicelib.queues import SqsQueues
+    from chalicelib.store import DynamoStore
+
+    return DynamoStore(settings), SqsQueues(settings)
+
+
+@lru_cache(maxsize=1)
+def current() -> World:
+    """The World of this process, from its environment variables."""
+    return build(os.environ)
