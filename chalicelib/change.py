@@ -13,6 +13,6 @@ def change(store: Store, task: Task, decide: Callable[[Task], Task], audit: Audi
     while True:
         new = decide(task)
         stored = store.replace(task, new, audit)
-        if stored is new:
+        if stored == new:  # equal and not only the same: a write that succeeded may have been sent twice
             return new
         task = stored

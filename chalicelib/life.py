@@ -130,7 +130,8 @@ def _become(task: Task, status: Status, now: float, **changes: object) -> Task:
 
 
 def _owned(task: Task, fence: int) -> None:
-    if task.fence != fence or task.status in FINAL:
+    recorded = task.last is not None and task.last.fence >= fence
+    if task.fence != fence or task.status in FINAL or recorded:
         raise LostLease(f"attempt with fence {fence} of task {task.task_id} no longer owns it")
 
 
@@ -190,13 +191,15 @@ def told(task: Task) -> Task:
 
 
 def cancel(task: Task, *, now: float, retention: float) -> Task:
-    """Called off. An attempt in flight loses its lease and is kept as interrupted: its effect is unknown."""
+    """Called off. An attempt in flight is kept as interrupted: its effect is unknown, its reply changes nothing.
+
+    Its lease stands, so that a resend does not overlap with it.
+    """
     return _become(
         task,
         Status.CANCELLED,
         now,
         last=unrecorded(task) or task.last,
-        lease_until=0,
         wake_at=None,
         expires_at=int(now + retention),
     )
@@ -214,8 +217,7 @@ def resend(task: Task, request: Request, *, now: float, grace: float) -> Task:
         number=0,
         ticket=task.ticket + 1,
         due_at=now,
-        lease_until=0,
-        wake_at=now + grace,
+        wake_at=max(now, task.lease_until) + grace,
         wakes=0,
         because=None,
         expires_at=None,
