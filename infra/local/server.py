@@ -1,0 +1,175 @@
+"""The local HTTP server: the Chalice app's routes and the console's files, on loopback only."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from chalice.app import Chalice
+from chalice.local import LocalChalice
+from waitress.server import create_server
+
+from chalicelib import api
+from chalicelib.errors import MethodNotAllowed, NoSuchRoute, Refusal
+from infra.local import gateway
+from infra.local.context import function
+from infra.local.gateway import Answer, Environ, Match
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+HOST = "127.0.0.1"
+LOOPBACK = (HOST, "localhost", "[::1]")
+
+BODY_LIMIT = 6 * 1024 * 1024
+"""Bytes: what Lambda takes at most in one request. The API's own limit is lower and answers more kindly."""
+
+API_SECONDS = 29
+"""API Gateway's longest wait for a function."""
+
+THREADS = 16
+"""Requests served at once: a submission mostly waits for its commit, which it shares with others."""
+
+CONNECTIONS = 1000
+"""Connections open at once; more wait in line."""
+
+STOP_SECONDS = 5
+"""How long running requests may take to end when the server stops."""
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+
+STATIC_HEADERS = [("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY")]
+
+WELCOME = b"kkbida is running. Its API is at /v1, its health at /v1/health.\n"
+
+
+class ForeignSite(Refusal):
+    """The request comes from another site, by way of somebody's browser."""
+
+    status = 403
+    code = "foreign_site"
+    title = "Only pages and programs of this computer may ask"
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on loopback (`port` 0: any free one). Raises OSError when the port is taken."""
+    return socket.create_server((HOST, port), backlog=1024)
+
+
+@contextmanager
+def serving(application: WSGIApplication, listener: socket.socket) -> Iterator[None]:
+    """Serve while the block runs. At its end, running requests have `STOP_SECONDS` to finish."""
+    server: Any = create_server(
+        application,
+        sockets=[listener],
+        threads=THREADS,
+        ident="kkbida",
+        max_request_body_size=BODY_LIMIT,
+        connection_limit=CONNECTIONS,
+        asyncore_use_poll=True,
+    )
+    thread = Thread(target=server.run, name="server", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+        server.trigger.pull_trigger(lambda: _close(server))
+        thread.join(STOP_SECONDS)
+
+
+def _close(server: Any) -> None:
+    """End the server's loop, from within: it runs until no connection is left."""
+    server.close()
+    for channel in list(server.active_channels.values()):
+        channel.close_when_flushed = True
+
+
+def application(app: Chalice, console: Path) -> WSGIApplication:
+    """Make the WSGI application: the routes of `app`, and beside them the files of the folder `console`."""
+    app.__class__ = LocalChalice  # its current_request is the thread's own
+
+    def respond(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        try:
+            status, headers, body = _answer(app, console, environ)
+        except Refusal as refusal:
+            status, headers, body = _problem(refusal)
+        length = ("Content-Length", str(len(body)))
+        start_response(f"{status} {http.client.responses.get(status, '')}", [*headers, length])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    return respond
+
+
+def _answer(app: Chalice, console: Path, environ: Environ) -> Answer:
+    if is_foreign(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN"), int(environ["SERVER_PORT"])):
+        raise ForeignSite
+    path = gateway.path_of(environ)
+    found = gateway.match(app.routes, path)
+    if found:
+        return _through(app, found, environ)
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        raise NoSuchRoute
+    return _file(console, unquote(path))
+
+
+def is_foreign(host: str, origin: str | None, port: int) -> bool:
+    """Whether a request is not meant for this server, or was made by a page of another site.
+
+    A page elsewhere may reach loopback by a name of its own (DNS rebinding: the Host gives it away) or by a
+    form or a fetch (the Origin does). Programs such as curl send no Origin.
+    """
+    own = {f"{name}:{port}" for name in LOOPBACK} | (set(LOOPBACK) if port == 80 else set())  # noqa: PLR2004
+    return host.lower() not in own or origin not in (None, *(f"http://{name}" for name in own))
+
+
+def _through(app: Chalice, found: Match, environ: Environ) -> Answer:
+    """Run a route. HEAD runs as GET where there is no HEAD; OPTIONS says which methods there are."""
+    methods = app.routes[found.resource]
+    asked = environ["REQUEST_METHOD"]
+    method = "GET" if asked == "HEAD" and "HEAD" not in methods else asked
+    if method in methods:
+        event = gateway.event(environ, found, method, app.api.binary_types)
+        return gateway.answer(function("api", app, API_SECONDS)(event))
+    allow = ("Allow", ", ".join(sorted(methods)))
+    if method == "OPTIONS":
+        return 204, [allow], b""
+    return _problem(MethodNotAllowed(f"{found.resource} takes {allow[1]}, not {asked}"), allow)
+
+
+def _file(console: Path, path: str) -> Answer:
+    """A file of the console, `index.html` for the root; raises NoSuchRoute for anything that is not in there."""
+    if path == "/" and not console.is_dir():
+        return 200, [("Content-Type", CONTENT_TYPES[".txt"])], WELCOME
+    root = console.resolve()
+    try:
+        file = (root / (path.lstrip("/") or "index.html")).resolve()
+        if not file.is_relative_to(root):
+            raise NoSuchRoute
+        content = file.read_bytes()
+    except (OSError, ValueError) as error:  # no such file, a folder, a name too long or with a zero byte
+        raise NoSuchRoute from error
+    kind = CONTENT_TYPES.get(file.suffix, "application/octet-stream")
+    return 200, [("Content-Type", kind), *STATIC_HEADERS], content
+
+
+def _problem(refusal: Refusal, *headers: tuple[str, str]) -> Answer:
+    """The refusal as the API itself would word it."""
+    problem = api.problem(refusal)
+    return problem.status, [*problem.headers.items(), *headers], problem.text().encode()

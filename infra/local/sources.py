@@ -1,0 +1,144 @@
+"""Local event sources: they feed the handlers what Lambda feeds them, and take their answers as Lambda does.
+
+A queue's messages arrive in batches of up to ten; whatever the handler does not report as failed is deleted,
+the rest comes back when its visibility ends. A schedule calls its handler again and again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+from chalicelib import log
+from chalicelib.ports import Queue, Queues, Received
+from infra.local import context
+from infra.local.context import ACCOUNT, REGION, Invoke
+
+BATCH = 10
+"""Messages in one event: what SQS gives in one receive, at most."""
+
+WAIT = 1.0
+"""Seconds that a poller waits for a first message, and so at most until it notices that it must stop."""
+
+STOP_SECONDS = 5.0
+"""How long running handlers may take to end when the process stops. Then their leases run out, as in a crash."""
+
+Loop = Callable[[Event], None]
+"""A source at work, in a thread of its own: it ends soon after the event is set."""
+
+
+@contextmanager
+def running(loops: Sequence[Loop]) -> Iterator[None]:
+    """Run the sources while the block runs, and then let their handlers end."""
+    stop = Event()
+    threads = [Thread(target=loop, args=(stop,), name=f"source-{n}", daemon=True) for n, loop in enumerate(loops)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        end = time.monotonic() + STOP_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+
+def steady(step: Callable[[], object], *, pause: float = 0, after_failure: float = 1) -> Loop:
+    """Take one step after another, so many seconds apart. A step that raises is logged and ends nothing."""
+
+    def loop(stop: Event) -> None:
+        while not stop.is_set():
+            stop.wait(pause if _went_well(step) else max(pause, after_failure))
+
+    return loop
+
+
+def _went_well(step: Callable[[], object]) -> bool:
+    try:
+        step()
+    except Exception:  # noqa: BLE001 - Lambda's own pollers outlive everything too
+        log.failure("source.failed")
+        return False
+    return True
+
+
+# ── a queue ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def poll(queues: Queues, queue: Queue, invoke: Invoke) -> None:
+    """Receive one batch, hand it over, and delete what was finished.
+
+    Raises what the handler raises; then the whole batch comes back, as on Lambda.
+    """
+    batch = queues.receive(queue, limit=BATCH, wait=WAIT)
+    if batch:
+        queues.delete(queue, finished(batch, invoke(sqs_event(queue, batch))))
+
+
+def sqs_event(queue: Queue, batch: Sequence[Received]) -> context.Event:
+    """The event that Lambda makes of messages."""
+    return {"Records": [_record(queue, message) for message in batch]}
+
+
+def _record(queue: Queue, message: Received) -> dict[str, Any]:
+    now = str(round(time.time() * 1000))  # the port does not carry when it was sent: now is when it can be no later
+    return {
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt,
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": str(message.count),
+            "SentTimestamp": now,
+            "ApproximateFirstReceiveTimestamp": now,
+            "SenderId": ACCOUNT,
+        },
+        "messageAttributes": {},
+        "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
+        "awsRegion": REGION,
+    }
+
+
+def finished(batch: Sequence[Received], response: object) -> list[str]:
+    """The receipts to delete, by Lambda's rules for a partial batch response.
+
+    No response, or one without failures: all. A response that cannot be understood, or a failure that names
+    no message of the batch: none.
+    """
+    if not response:
+        return [message.receipt for message in batch]
+    failures = response.get("batchItemFailures") if isinstance(response, Mapping) else [response]
+    failed = {_identifier(failure) for failure in failures or ()}
+    if not failed <= {message.message_id for message in batch}:
+        log.event("batch.misreported", failed=sorted(map(str, failed)))
+        return []
+    return [message.receipt for message in batch if message.message_id not in failed]
+
+
+def _identifier(failure: object) -> object:
+    return failure.get("itemIdentifier") if isinstance(failure, Mapping) else None
+
+
+# ── a schedule ───────────────────────────────────────────────────────────────────────────────────
+
+
+def scheduled_event() -> context.Event:
+    """The event that EventBridge makes when a schedule is due."""
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": ACCOUNT,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [],
+        "detail": {},
+    }
