@@ -152,7 +152,7 @@ def resend(world: World, who: Identity, call: Call) -> Answer:
 
 
 def cancel(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/tasks/{task_id}/cancel."""
+    """POST /v1/tasks/{task_id}/cancel: call a live task off."""
     return Answer(200, show.headline(admin.cancel(world, who, call.path["task_id"])))
 
 
@@ -170,7 +170,7 @@ def list_channels(world: World, who: Identity, call: Call) -> Answer:  # noqa: A
 
 
 def create_channel(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/channels."""
+    """POST /v1/channels: a new channel."""
     return Answer(201, show.channel(admin.create_channel(world, who, _json_of(call))))
 
 
@@ -180,7 +180,7 @@ def change_channel(world: World, who: Identity, call: Call) -> Answer:
 
 
 def remove_channel(world: World, who: Identity, call: Call) -> Answer:
-    """DELETE /v1/channels/{channel_id}."""
+    """DELETE /v1/channels/{channel_id}: the notices it was sent stay with their tasks."""
     admin.remove_channel(world, who, call.path["channel_id"])
     return Answer(204)
 

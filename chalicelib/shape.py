@@ -22,6 +22,10 @@ class Shape(Protocol):
         """Everything wrong with `value`, which stands at `pointer`."""
         ...
 
+    def form(self) -> str:
+        """The shape in words, for the reference."""
+        ...
+
 
 def require(shape: Shape, value: Json) -> None:
     """Raises InvalidRequest with every fault when `value` does not have the shape."""
@@ -58,6 +62,10 @@ class Anything:
         """None."""
         return iter(())
 
+    def form(self) -> str:
+        """In words."""
+        return "any JSON"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
@@ -76,6 +84,12 @@ class Text:
         elif not self.least <= len(value) <= self.most:
             yield Fault(pointer, f"must have {self.least} to {self.most} characters, and has {len(value)}")
 
+    def form(self) -> str:
+        """In words."""
+        if self.choices:
+            return "one of " + ", ".join(f"`{choice}`" for choice in self.choices)
+        return f"text, {self.least} to {self.most} characters"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
@@ -93,6 +107,10 @@ class Number:
         elif not self.least <= value <= self.most:
             yield Fault(pointer, f"must be from {self.least:g} to {self.most:g}")
 
+    def form(self) -> str:
+        """In words."""
+        return f"{'whole number' if self.whole else 'number'}, {self.least:,g} to {self.most:,g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -102,6 +120,10 @@ class Flag:
         """Wrong type."""
         if not isinstance(value, bool):
             yield Fault(pointer, f"must be true or false, not {name_of(value)}")
+
+    def form(self) -> str:
+        """In words."""
+        return "true or false"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +144,10 @@ class ListOf:
             for index, item in enumerate(value):
                 yield from self.shape.faults(item, child(pointer, index))
 
+    def form(self) -> str:
+        """In words."""
+        return f"list of {self.least} to {self.most}: {self.shape.form()}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapOf:
@@ -139,6 +165,10 @@ class MapOf:
         else:
             for key, item in value.items():
                 yield from self.shape.faults(item, child(pointer, key))
+
+    def form(self) -> str:
+        """In words."""
+        return f"object of up to {self.most} members: {self.shape.form()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +190,10 @@ class Record:
         for key, declared in self.fields.items():
             if declared.required and value.get(key) is None:
                 yield Fault(child(pointer, key), "is missing")
+
+    def form(self) -> str:
+        """In words."""
+        return "object, see there"
 
 
 def parse(raw: bytes) -> Any:

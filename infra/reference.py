@@ -1,0 +1,133 @@
+"""Write docs/reference.md from the code: routes, fields, statuses, error codes, settings, presets.
+
+python -m infra.reference          writes it
+python -m infra.reference --check  fails when it is not what the code says
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from app import app
+from chalicelib import api, errors
+from chalicelib.admin import CHANNEL
+from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
+from chalicelib.presets import PRESETS
+from chalicelib.settings import SETTINGS
+from chalicelib.shape import Field, Record
+from chalicelib.submission import DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
+from chalicelib.task import NoticeStatus, Status, Verdict
+
+PATH = Path(__file__).parent.parent / "docs" / "reference.md"
+
+
+def reference() -> str:
+    """The whole page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Reference"
+    yield ""
+    yield "Written by `python -m infra.reference` from the code; a test fails when it is out of date."
+    yield from _section("Routes", ("method", "path", "what it does"), _routes())
+    yield from _section("A task, as submitted", ("field", "form", "meaning"), _fields(TASK))
+    yield from _section("`expect`", ("field", "form", "meaning"), _fields(EXPECT))
+    yield from _section("`retry`", ("field", "form", "meaning"), _fields(RETRY))
+    yield ""
+    yield f"Without `retry` it is `{json.dumps(DEFAULT_RETRY)}`."
+    yield from _section("Presets", ("preset", "waits in seconds"), _presets())
+    yield ""
+    yield f"A resend may change {', '.join(f'`{name}`' for name in OVERRIDES.fields)}."
+    yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
+    yield ""
+    yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
+    yield from ("", "```json", DEFAULT_TEMPLATE, "```")
+    yield from _section("Status of a task", ("status", "meaning"), _words(Status))
+    yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
+    yield from _section("Kind of a failed attempt", ("kind", "meaning"), _words(errors.Kind))
+    yield from _section("Status of a notice", ("status", "meaning"), _words(NoticeStatus))
+    yield from _section("Error codes", ("status", "code", "when"), _codes())
+    yield from _section("Settings", ("variable", "default", "meaning"), _settings())
+
+
+def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    yield _row(columns)
+    yield _row(["---"] * len(columns))
+    yield from map(_row, rows)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _first_sentence(doc: str | None) -> str:
+    return " ".join((doc or "").split("\n\n")[0].split())
+
+
+def _routes() -> Iterator[Sequence[str]]:
+    for path, methods in app.routes.items():
+        for method, route in methods.items():
+            told = _first_sentence(api.VIEWS[route.view_name].__doc__)
+            yield f"`{method}`", f"`{path}`", told.partition(": ")[2] or told
+
+
+def _fields(record: Record) -> Iterator[Sequence[str]]:
+    for name, field in record.fields.items():
+        yield f"`{name}`", _form(field), field.help
+
+
+def _form(field: Field) -> str:
+    return f"{field.shape.form()}{', required' if field.required else ''}"
+
+
+def _presets() -> Iterator[Sequence[str]]:
+    for name, preset in PRESETS.items():
+        waits = preset.get("schedule")
+        told = ", ".join(map(str, waits)) if waits else f"{preset['initial']}, until `max_attempts`"
+        more = "".join(f"; {key} {json.dumps(preset[key])}" for key in ("jitter", "expect") if preset.get(key))
+        yield f"`{name}`", told + more
+
+
+def _words(words: type[StrEnum]) -> Iterator[Sequence[str]]:
+    """Each word with the comment that stands beside its definition."""
+    for value, told in re.findall(r'= "([a-z_]+)"  # (.+)', inspect.getsource(words)):
+        yield f"`{value}`", told
+
+
+def _codes() -> Iterator[Sequence[str]]:
+    for refusal in sorted(_below(errors.Refusal), key=lambda it: (it.status, it.code)):
+        yield str(refusal.status), f"`{refusal.code}`", _first_sentence(refusal.__doc__)
+
+
+def _below(kind: type[errors.Refusal]) -> Iterator[type[errors.Refusal]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def _settings() -> Iterator[Sequence[str]]:
+    for setting in SETTINGS:
+        yield f"`{setting.variable}`", f"`{setting.default}`" if setting.default else "", setting.help
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or compare it."""
+    if "--check" in arguments:
+        if PATH.read_text() == reference():
+            return 0
+        print("docs/reference.md is out of date: run python -m infra.reference", file=sys.stderr)
+        return 1
+    PATH.write_text(reference())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
