@@ -22,12 +22,12 @@ def _answer(view: str, **path: str) -> Response:
 
     request = app.current_request
     assert request is not None, "a route runs inside a request"
-    query = request.query_params
+    query, body = request.query_params, request.raw_body
     call = api.Call(
         path=path,
         query={name: query.getlist(name) for name in query} if query else {},
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=request.raw_body,
+        body=body if isinstance(body, bytes) else body.encode(),
         address=request.context.get("identity", {}).get("sourceIp", ""),
         request_id=request.context.get("requestId", ""),
     )

@@ -48,7 +48,7 @@ def _task_id(world: World, caller: str, key: str | None) -> str:
     if key is None:
         return str(uuid.UUID(int=world.random.getrandbits(128), version=4))
     seed = json.dumps([caller, key]).encode()
-    return str(uuid.UUID(bytes=hashlib.sha256(seed).digest()[:16], version=8))
+    return str(uuid.UUID(bytes=hashlib.sha256(seed).digest()[:16], version=5))
 
 
 def digest(submitted: Json) -> str:

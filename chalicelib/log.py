@@ -19,7 +19,7 @@ def logger() -> Logger:
     """The one logger of the process. Its level is `POWERTOOLS_LOG_LEVEL` or Lambda's own."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - costs a cold start, and pure code never logs
 
-    return Logger(service="kkbida", use_rfc3339=True, utc=True, stream=sys.stdout)
+    return Logger(service="kkbida", use_rfc3339=True, utc=True, location=None, stream=sys.stdout)
 
 
 def event(name: str, *, metrics: Mapping[str, float] | None = None, **facts: Any) -> None:

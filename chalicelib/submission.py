@@ -104,22 +104,12 @@ DEFAULT_RETRY: Mapping[str, Json] = {
 
 def read(submitted: Json, settings: Settings, http: Http) -> Request:
     """The request that was submitted. Raises InvalidRequest with every fault."""
-    found = tuple(TASK.faults(submitted, ""))
-    members = _given(submitted) if isinstance(submitted, dict) else {}
-    sound = {name: value for name, value in members.items() if not _touched(found, name)}
-    found += tuple(meaning_faults(sound, settings, http))
-    if found:
-        raise InvalidRequest(faults=found)
-    return _request(members, settings)
+    return _request(_checked(TASK, submitted, {}, settings, http), settings)
 
 
 def override(request: Request, changes: Json, settings: Settings, http: Http) -> Request:
     """`request` with the parts that `changes` names put in their place. Raises InvalidRequest with every fault."""
-    found = tuple(OVERRIDES.faults(changes, ""))
-    members = _given(changes) if not found else {}
-    found += tuple(meaning_faults({"method": request.method, **members}, settings, http))
-    if found:
-        raise InvalidRequest(faults=found)
+    members = _checked(OVERRIDES, changes, {"method": request.method}, settings, http)
     parts: dict[str, Any] = {name: members[name] for name in ("url", "body") if name in members}
     if "headers" in members or "content_type" in members:
         headers, content_type = _headers({"headers": request.headers, **members})
@@ -127,6 +117,19 @@ def override(request: Request, changes: Json, settings: Settings, http: Http) ->
     if "retry" in members:
         parts["retry"] = _policy(members["retry"])
     return evolve(request, **parts)
+
+
+def _checked(
+    shape: Record, submitted: Json, known: Mapping[str, Json], settings: Settings, http: Http
+) -> Mapping[str, Json]:
+    """The members that were given. `known` are others that their meaning depends on. Raises InvalidRequest."""
+    found = tuple(shape.faults(submitted, ""))
+    members = _given(submitted) if isinstance(submitted, dict) else {}
+    sound = {name: value for name, value in members.items() if not _touched(found, name)}
+    found += tuple(meaning_faults({**known, **sound}, settings, http))
+    if found:
+        raise InvalidRequest(faults=found)
+    return members
 
 
 def _given(members: Mapping[str, Json]) -> dict[str, Json]:

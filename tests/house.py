@@ -92,7 +92,7 @@ class House:
 
     def call(self, view: str, body: Json = None, *, raw: bytes | None = None, **parts: Any) -> tuple[int, Any]:
         """Call a view as app.py does: its status, and the JSON of its body."""
-        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         answer = api.answer(self.world, view, api.Call(body=sent, address="192.0.2.7", **parts))
         return answer.status, json.loads(answer.text()) if answer.text() else None
 

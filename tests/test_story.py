@@ -95,9 +95,9 @@ def test_a_lost_message_costs_minutes_and_not_the_task() -> None:
     for lost in house.world.queues.receive(Queue.TASKS):
         house.world.queues.delete(Queue.TASKS, [lost.receipt])
 
-    house.pass_time(600)
+    house.pass_time(599)
     assert house.look(task_id)["status"] == "pending"
-    house.pass_time(61)
+    house.pass_time(62)
     assert house.look(task_id)["status"] == "delivered"
 
 

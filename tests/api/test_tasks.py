@@ -104,7 +104,7 @@ def test_a_body_that_is_not_json_by_its_type_is_refused_with_415() -> None:
 
 def test_the_same_key_and_content_is_one_task_and_other_content_a_conflict() -> None:
     house = House()
-    keyed = {"headers": {"idempotency-key": "order-42"}}
+    keyed: dict[str, Any] = {"headers": {"idempotency-key": "order-42"}}
     first = house.call("submit", {"url": PARTNER, "body": {"a": 1, "b": 2}}, **keyed)
     again = house.call("submit", {"body": {"b": 2, "a": 1}, "url": PARTNER}, **keyed)
     other = house.call("submit", {"url": PARTNER, "body": {"a": 2, "b": 2}}, **keyed)
@@ -178,7 +178,8 @@ def test_the_list_is_filtered_and_newest_first(query: dict[str, str], numbers: l
 
 
 def test_pages_follow_each_other_without_gap_or_repetition() -> None:
-    house, found, cursor = stocked(), list[int](), ""
+    house, found = stocked(), list[int]()
+    cursor: str | None = ""
     while cursor is not None:
         query = {"limit": ["5"], **({"cursor": [cursor]} if cursor else {})}
         body = house.call("list_tasks", query=query)[1]
