@@ -1,0 +1,865 @@
+"""The store on DynamoDB: one table, and everything about a task under the task's id.
+
+    pk          sk                       what
+    task_id     task                     the row: how far the task has come; under 1 KB, so a write is one unit
+    task_id     request#<digest>         the request, when it does not fit into the row
+    task_id     reply#<fence>            the newest attempt, when its reply does not fit into the row
+    task_id     attempt#<fence>          an older attempt
+    task_id     notice#<round>#<channel> a notice
+    <id>        audit#<ms>#<digest>      what an operator did to a task or channel
+    channels    <channel_id>             a channel
+    apps        <source_app>             a source app that has tasks
+    counters#N  total, hour#.., day#..   counters, spread over the shards
+    counted#..  counted                  which stream records have been counted
+
+Indexes (keys only, spread over the shards): `wake`, what the reconciler must look after; `by_app`, every
+task; `by_status`, those that are retrying, exhausted or cancelled. Keys: infra/template.yaml.
+
+A first-try success costs 6 write units: adding 3 (row, wake, by_app), claiming 1, recording 2 (row, wake).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.connection import TableConnection
+from pynamodb.connection.base import MetaTable
+from pynamodb.exceptions import PynamoDBException, VerboseClientError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+
+from chalicelib import aws, life
+from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
+from chalicelib.life import Refused, Spent, Stale
+from chalicelib.ports import Page, Query
+from chalicelib.records import from_json, to_json
+from chalicelib.settings import Settings
+from chalicelib.task import FINAL, Attempt, Audit, Channel, Expectation, Notice, Policy, Request, Status, Task, evolve
+
+Item = Mapping[str, Any]
+"""An item or a key as DynamoDB speaks: attribute -> {type: value}."""
+
+Key = tuple[str, str]
+"""pk and sk."""
+
+UNIT = 1024
+"""Bytes that one write unit writes."""
+
+BARE = 250
+"""Bytes of a row without its texts, at most: names, numbers, keys of indexes (tests/unit/test_store_layout.py)."""
+
+LAST_ROOM = 210
+"""Bytes that are kept free for the newest attempt when a request is put into the row."""
+
+REASON_KEPT = 100
+"""Characters of an attempt's reason that stay in the row when the attempt lies beside it."""
+
+DAY = 86_400
+"""Seconds."""
+
+LISTED = frozenset({Status.RETRYING, Status.EXHAUSTED, Status.CANCELLED})
+"""Statuses of the index `by_status`: none that a task passes on the way to a first-try success."""
+
+EXAMINED = 100
+"""Rows that one page of the list looks at, at most: as many as one BatchGetItem takes."""
+
+APPS_FRESH = 10
+"""Seconds for which the list of source apps is remembered."""
+
+READERS = 16
+"""Partitions of an index that are read at the same time."""
+
+TRANSACTION = 100
+"""Items of one TransactWriteItems, at most."""
+
+COUNTED_KEPT = 7 * DAY
+"""Seconds for which it is remembered what was counted; a stream keeps its records for one day."""
+
+CURSOR = re.compile(r"\d{13}#.+")
+"""A place in the list: the `made` of the last task examined."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+# ── how things lie in the table ──────────────────────────────────────────────────────────────────
+
+
+class Row(Model):
+    """The row of a task. Its attributes are those of `Task`, under names that are short since they cost.
+
+    `request` and `last` are JSON. Where they are too long for the row, they are short forms, and `request_at`
+    and `reply_at` are the sort keys of the records that hold them whole.
+    """
+
+    task_id = UnicodeAttribute(hash_key=True, attr_name="pk")
+    kind = UnicodeAttribute(range_key=True, attr_name="sk", default="task")
+    request = UnicodeAttribute(attr_name="rq")
+    request_at = UnicodeAttribute(attr_name="rqa", null=True)
+    caller = UnicodeAttribute(attr_name="by")
+    digest = UnicodeAttribute(attr_name="dg")
+    created_at = NumberAttribute(attr_name="c")
+    updated_at = NumberAttribute(attr_name="u")
+    status = UnicodeAttribute(attr_name="st")
+    version = NumberAttribute(attr_name="v")
+    ticket = NumberAttribute(attr_name="tk")
+    round = NumberAttribute(attr_name="r")
+    round_started_at = NumberAttribute(attr_name="rs")
+    number = NumberAttribute(attr_name="n")
+    fence = NumberAttribute(attr_name="f")
+    due_at = NumberAttribute(attr_name="due")
+    lease_until = NumberAttribute(attr_name="le")
+    claimed_at = NumberAttribute(attr_name="ca", null=True)
+    claimed_before = NumberAttribute(attr_name="cb", null=True)
+    wakes = NumberAttribute(attr_name="w")
+    last = UnicodeAttribute(attr_name="la", null=True)
+    reply_at = UnicodeAttribute(attr_name="laa", null=True)
+    because = UnicodeAttribute(attr_name="why", null=True)
+    max_attempts = NumberAttribute(attr_name="max")
+    deadline_at = NumberAttribute(attr_name="end")
+    wake_shard = UnicodeAttribute(null=True)
+    wake_at = NumberAttribute(null=True)
+    app_shard = UnicodeAttribute()
+    status_shard = UnicodeAttribute(null=True)
+    made = UnicodeAttribute()
+    expires_at = NumberAttribute(null=True)
+
+
+class Record(Model):
+    """Everything that is no row of a task. `text` is JSON."""
+
+    owner = UnicodeAttribute(hash_key=True, attr_name="pk")
+    name = UnicodeAttribute(range_key=True, attr_name="sk")
+    text = UnicodeAttribute(null=True)
+    version = NumberAttribute(attr_name="v", null=True)
+    reply_at = UnicodeAttribute(attr_name="laa", null=True)
+    expires_at = NumberAttribute(null=True)
+
+
+INDEXES = {"wake": ("wake_shard", "wake_at"), "by_app": ("app_shard", "made"), "by_status": ("status_shard", "made")}
+"""Index -> its hash key and its range key."""
+
+SAME = [field.name for field in fields(Task) if field.name in Row.get_attributes()]
+SAME = [name for name in SAME if name not in {"request", "last"}]
+"""What a row holds as the task does."""
+
+
+def lay_out(task: Task, settings: Settings) -> tuple[Row, list[Record]]:
+    """The row of a task, and the records that must lie beside it because the row would not stay under 1 KB.
+
+    Where a text goes depends on texts only, never on the time: the row has room for the longest numbers.
+    """
+    shard = shard_of(task.task_id, settings.shards)
+    row = Row(
+        **{name: getattr(task, name) for name in SAME},
+        request=to_json(task.request),
+        last=to_json(task.last) if task.last else None,
+        max_attempts=task.request.retry.max_attempts,
+        deadline_at=task.deadline_at,
+        app_shard=f"{task.request.source_app}#{shard}",
+        made=made(task),
+        wake_shard=None if task.wake_at is None else str(shard),
+        status_shard=f"{task.status}#{shard}" if task.status in LISTED else None,
+    )
+    return row, [*_request_beside(task, row, settings), *_reply_beside(task, row, settings)]
+
+
+def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
+    """Move the request out of the row when it would leave too little room."""
+    if _room(row) >= _bytes(row.request) + LAST_ROOM:
+        return
+    row.request_at = f"request#{_digest(row.request)}"
+    yield _beside(task, row.request_at, row.request, settings)
+    row.request = to_json(_short_request(task.request))
+
+
+def _reply_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
+    """Move the newest attempt out of the row when it does not fit."""
+    if task.last is None or _room(row) >= _bytes(row.request, row.last):
+        return
+    row.reply_at = f"reply#{task.last.fence}"
+    yield _beside(task, row.reply_at, row.last, settings)
+    row.last = to_json(_short_attempt(task.last))
+
+
+def _room(row: Row) -> int:
+    """Bytes of a row for its request and its newest attempt. The id is in it twice: `made` ends with it."""
+    return UNIT - BARE - _bytes(row.task_id, row.task_id, row.caller, row.digest, row.app_shard)
+
+
+def _short_request(request: Request) -> Request:
+    """What the lists filter by, and what a claim must know."""
+    policy = Policy(max_attempts=request.retry.max_attempts, backoff="", deadline=request.retry.deadline)
+    return Request(
+        url=request.url,
+        method=request.method,
+        source_app=request.source_app,
+        target_app=request.target_app,
+        timeout=request.timeout,
+        expect=Expectation(),
+        retry=policy,
+    )
+
+
+def _short_attempt(attempt: Attempt) -> Attempt:
+    return evolve(attempt, reply=None, reason=attempt.reason and attempt.reason[:REASON_KEPT])
+
+
+def _beside(task: Task, name: str, text: str | None, settings: Settings, **more: Any) -> Record:
+    return Record(task.task_id, name, text=text, expires_at=_kept_until(task, settings), **more)
+
+
+def _kept_until(task: Task, settings: Settings) -> int:
+    """When a record that belongs to the task expires: not before the row, however long its round lasts."""
+    return int(task.deadline_at + settings.retention + DAY)
+
+
+def task_of(row: Row, beside: Mapping[Key, str]) -> Task:
+    """The task in a row. A text that is not found `beside` has its short form."""
+    request = beside.get((row.task_id, row.request_at or ""), row.request)
+    last = beside.get((row.task_id, row.reply_at or ""), row.last)
+    same = {name: getattr(row, name) for name in SAME} | {"status": Status(row.status)}
+    return Task(**same, request=from_json(Request, request), last=from_json(Attempt, last) if last else None)
+
+
+def made(task: Task) -> str:
+    """The task's place in the lists: when it was accepted (ms), then its id."""
+    return f"{_ms(task.created_at)}#{task.task_id}"
+
+
+def shard_of(name: str, shards: int) -> int:
+    """The shard of a name: always the same one while `shards` stays the same."""
+    return zlib.crc32(name.encode()) % shards
+
+
+def _ms(seconds: float) -> str:
+    return f"{math.floor(seconds * 1000):013d}"
+
+
+def _bytes(*texts: str | None) -> int:
+    return sum(len(text.encode()) for text in texts if text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# ── the door to the table ────────────────────────────────────────────────────────────────────────
+
+
+class Stands(Exception):
+    """The condition of a write does not hold. `item`: what stands there; None when nothing does."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the item is not as the condition says")
+        self.item = item
+
+
+class Table:
+    """Calls to the one table, through pynamodb's connection. Each raises Unavailable when it passes by itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._name = settings.table
+        self._connection = TableConnection(
+            settings.table,
+            region=aws.region(settings.endpoint),
+            host=settings.endpoint or None,
+            connect_timeout_seconds=aws.CONNECT_TIMEOUT,
+            read_timeout_seconds=aws.READ_TIMEOUT,
+            max_retry_attempts=aws.TRIES - 1,
+            max_pool_connections=aws.POOL,
+            meta_table=_meta(settings.table),
+            **aws.credentials(settings.endpoint),
+        )
+
+    def get(self, key: Key) -> Item | None:
+        """One item (a consistent read)."""
+        with _answering():
+            item: Item | None = self._connection.get_item(*key, consistent_read=True).get("Item")
+        return item
+
+    def get_all(self, keys: Iterable[Key]) -> Iterator[Item]:
+        """The items of these keys, those that exist, in any order (consistent reads)."""
+        left: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in dict.fromkeys(keys)]
+        while left:
+            with _answering():
+                reply = self._connection.batch_get_item(left[:EXAMINED], consistent_read=True)
+            missed = reply.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if len(missed) == len(left[:EXAMINED]):
+                raise Unavailable("The table is read too fast just now.")
+            left = missed + left[EXAMINED:]
+            yield from reply["Responses"].get(self._name, [])
+
+    def query(self, owner: str, condition: Condition | None = None, **more: Any) -> list[Item]:
+        """Items with the hash key `owner`; of an index: keys only. With `limit`, that many at most."""
+        items: list[Item] = []
+        place = None
+        while True:
+            with _answering():
+                reply = self._connection.query(owner, condition, exclusive_start_key=place, **more)
+            items += reply["Items"]
+            place = reply.get("LastEvaluatedKey")
+            if not place or "limit" in more:
+                return items
+
+    def put(self, item: Model, condition: Condition | None = None) -> None:
+        """Put an item. Raises Stands when the condition does not hold."""
+        self._write("PutItem", self.putting(item, condition))
+
+    def update(self, key: Key, actions: Sequence[Action], condition: Condition, **more: Any) -> Item:
+        """Change an item; with `return_values` it is returned. Raises Stands when the condition does not hold."""
+        reply = self._write("UpdateItem", self.updating(key, actions, condition, **more))
+        changed: Item = reply.get("Attributes", {})
+        return changed
+
+    def putting(self, item: Model, condition: Condition | None = None) -> dict[str, Any]:
+        """A put for `transact`."""
+        attributes = item.serialize()
+        key = attributes.pop("pk")["S"], attributes.pop("sk")["S"]
+        return self._arguments(key, key_name="Item", attributes=attributes, condition=condition)
+
+    def updating(self, key: Key, actions: Sequence[Action], condition: Condition | None = None, **more: Any) -> Any:
+        """An update for `transact`."""
+        return self._arguments(key, actions=actions, condition=condition, **more)
+
+    def deleting(self, key: Key, condition: Condition) -> dict[str, Any]:
+        """A delete for `transact`."""
+        return self._arguments(key, condition=condition)
+
+    def transact(
+        self,
+        *,
+        puts: Sequence[dict[str, Any]] = (),
+        updates: Sequence[dict[str, Any]] = (),
+        deletes: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """All of it or nothing. Raises Stands when a condition does not hold, of the first such item."""
+        try:
+            with _answering():
+                self._connection.connection.transact_write_items([], deletes, puts, updates)
+        except ClientError as error:
+            reasons: Any = error.response.get("CancellationReasons", [])
+            failed = {reason["Code"]: reason.get("Item") for reason in reversed(reasons)}
+            if "ConditionalCheckFailed" in failed:
+                raise Stands(failed["ConditionalCheckFailed"]) from error
+            if failed.keys() & aws.PASSING:
+                raise Unavailable("Others write to the same items just now.") from error
+            raise
+
+    def _arguments(self, key: Key, *, key_name: str = "Key", **more: Any) -> dict[str, Any]:
+        if more.get("condition") is not None:
+            more["return_values_on_condition_failure"] = "ALL_OLD"
+        arguments: dict[str, Any] = self._connection.get_operation_kwargs(*key, key=key_name, **more)
+        return arguments
+
+    def _write(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with _answering():
+                reply: dict[str, Any] = self._connection.connection.dispatch(operation, arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            stands: Any = error.response.get("Item")
+            raise Stands(stands) from error
+        return reply
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """`aws.answering` for errors that pynamodb has wrapped: its own leave out the item that stands there."""
+    with aws.answering():
+        try:
+            yield
+        except (PynamoDBException, VerboseClientError) as error:
+            raise _root(error) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    wrapped = (error.cause if isinstance(error, PynamoDBException) else None) or error.__cause__
+    is_wrapper = isinstance(error, PynamoDBException | VerboseClientError)
+    return _root(wrapped) if is_wrapper and wrapped else error
+
+
+def _meta(name: str) -> MetaTable:
+    """What pynamodb must know of the table; without it, it would ask DynamoDB."""
+    keys = {"pk", "sk", *(key for index in INDEXES.values() for key in index)}
+    return MetaTable(
+        {
+            "TableName": name,
+            "KeySchema": _key_schema("pk", "sk"),
+            "AttributeDefinitions": [
+                {"AttributeName": key, "AttributeType": "N" if key == "wake_at" else "S"} for key in sorted(keys)
+            ],
+            "GlobalSecondaryIndexes": [
+                {"IndexName": index, "KeySchema": _key_schema(*keys)} for index, keys in INDEXES.items()
+            ],
+        }
+    )
+
+
+def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+
+
+# ── the port ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class DynamoStore:
+    """The port `Store` on one DynamoDB table. Nothing is asked of AWS before the first call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._table = Table(settings)
+        self._counters = Counters(self._table, settings.shards)
+        self._apps: set[str] = set()
+        self._apps_read = -math.inf
+
+    # ── a task ───────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, task: Task) -> Task | None:
+        """See `Store.add`. A request that does not fit into the row is written before it."""
+        row, beside = lay_out(task, self._settings)
+        for record in beside:
+            self._table.put(record)
+        try:
+            self._table.put(row, Row.task_id.does_not_exist())
+        except Stands as known:
+            return self._task(known.item)
+        return None
+
+    def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
+        """See `Store.claim`. The condition is `life.refusal`: keep both in step.
+
+        It touches no key of an index. When its own answer is lost, the claim stands and leads to an
+        interrupted attempt: to tell it from somebody else's would take more than the time of it.
+        """
+        may = (
+            Row.status.is_in(*sorted(set(Status) - FINAL))
+            & (Row.ticket == ticket)
+            & (Row.lease_until <= now)
+            & (Row.number < Row.max_attempts)
+            & (Row.deadline_at > now)
+            & (Row.due_at <= now)
+        )
+        actions = [
+            *(attribute.set(attribute + 1) for attribute in (Row.version, Row.number, Row.fence)),
+            Row.claimed_before.set(Row.claimed_at | {"NULL": True}),
+            Row.claimed_at.set(now),
+            Row.lease_until.set(now + lease),
+        ]
+        try:
+            item = self._table.update((task_id, "task"), actions, may, return_values="ALL_NEW")
+        except Stands as other:
+            return self._refusal(other.item, ticket, now)
+        return self._task(item)
+
+    def _refusal(self, item: Item | None, ticket: int, now: float) -> Refused:
+        if item is None:
+            return Stale()
+        refused = life.refusal(task_of(Row.from_raw_data(dict(item)), {}), ticket, now)
+        assert refused is not None, "the condition of the claim and life.refusal are out of step"
+        return Spent(self._task(item)) if isinstance(refused, Spent) else refused
+
+    def get(self, task_id: str) -> Task | None:
+        """See `Store.get`."""
+        item = self._table.get((task_id, "task"))
+        return next(iter(self._tasks([item])), None) if item else None
+
+    def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+        """See `Store.replace`. Only attributes that differ are written, after what must lie beside them."""
+        (before, there), (after, beside) = lay_out(old, self._settings), lay_out(new, self._settings)
+        self._put_aside(old, new, [record for record in beside if record.name not in {known.name for known in there}])
+        key, actions, condition = (new.task_id, "task"), _difference(before, after), Row.version == old.version
+        try:
+            if audit:
+                update = self._table.updating(key, actions, condition)
+                self._table.transact(updates=[update], puts=[self._table.putting(self._audit(audit, new))])
+            else:
+                self._table.update(key, actions, condition)
+        except Stands as other:
+            return self._instead(other.item, new, audit)
+        return new
+
+    def _put_aside(self, old: Task, new: Task, beside: Sequence[Record]) -> None:
+        """What must be in the table before the row changes. Each is settled truth: twice does no harm."""
+        if new.round != old.round:
+            self._prolong(new)
+        for record in beside:
+            self._table.put(record)
+        if old.last is not None and old.last != new.last:
+            self._table.put(self._attempt(old, old.last))
+
+    def _instead(self, item: Item | None, new: Task, audit: Audit | None) -> Task:
+        """The task that stands where `new` could not be put; `new` when it is its own write that stands there."""
+        if item is None:
+            raise NotFound(f"There is no task {new.task_id} any more.")
+        stands = self._task(item)
+        return new if stands == new and audit is None else stands
+
+    def _prolong(self, task: Task) -> None:
+        """Keep everything of the task for as long as its new round may need it."""
+        expires_at = _kept_until(task, self._settings)
+        for item in self._table.query(task.task_id):
+            if item["sk"]["S"] != "task" and float(item.get("expires_at", {}).get("N", "inf")) < expires_at:
+                with suppress(Stands):  # it has just expired
+                    key = task.task_id, item["sk"]["S"]
+                    self._table.update(key, [Record.expires_at.set(expires_at)], Record.owner.exists())
+
+    def keep(self, task_id: str, attempt: Attempt) -> None:
+        """See `Store.keep`."""
+        task = self.get(task_id)
+        if task is not None:
+            self._table.put(_beside(task, f"attempt#{attempt.fence}", to_json(attempt), self._settings))
+
+    def _attempt(self, task: Task, attempt: Attempt) -> Record:
+        """The newest attempt, as one of the older ones.
+
+        One of a unit or more never fits a row, whatever the layout: its reply is a record already.
+        """
+        name, text = f"attempt#{attempt.fence}", to_json(attempt)
+        if _bytes(text) < UNIT:
+            return _beside(task, name, text, self._settings)
+        short = to_json(_short_attempt(attempt))
+        return _beside(task, name, short, self._settings, reply_at=f"reply#{attempt.fence}")
+
+    def attempts(self, task: Task) -> list[Attempt]:
+        """See `Store.attempts`. The reply of a claim that lost its lease is no part of it: nothing refers to it."""
+        kept = self._records(task.task_id, "attempt#")
+        replies = self._beside((task.task_id, record.reply_at) for record in kept if record.reply_at)
+        texts = [replies.get((task.task_id, record.reply_at or ""), record.text) for record in kept]
+        return life.history(task, [from_json(Attempt, text) for text in texts])
+
+    # ── many tasks ───────────────────────────────────────────────────────────────────────────────
+
+    def page(self, query: Query, cursor: str | None, limit: int) -> Page:
+        """See `Store.page`. It reads each partition once, and `EXAMINED` rows at most."""
+        found = self._newest(query, cursor)
+        tasks: list[Task] = []
+        seen = 0
+        while len(tasks) < limit and seen < len(found[:EXAMINED]):
+            chunk = found[seen : min(seen + limit, EXAMINED)]
+            rows = self._rows(key for _, key in chunk)
+            tasks += self._whole(row for row in rows if query.matches(task_of(row, {})))
+            seen += len(chunk)
+        if len(tasks) > limit:
+            return Page(tasks[:limit], _cursor(made(tasks[limit - 1])))
+        return Page(tasks, _cursor(found[seen - 1][0]) if seen < len(found) else None)
+
+    def _newest(self, query: Query, cursor: str | None) -> list[tuple[str, Key]]:
+        """The newest tasks after the cursor that may match, as (made, key): one more than are examined."""
+        low = _ms(query.since) if query.since is not None else "0"
+        after = _place(cursor) if cursor else "~"
+        high = min(after, f"{_ms(query.until)}~" if query.until is not None else "~")
+        if low > high:
+            return []
+        index, partitions = self._partitions(query)
+
+        def read(partition: str) -> list[Item]:
+            within = Row.made.between(low, high)
+            limit = EXAMINED + 2  # the cursor's own task is among them
+            return self._table.query(partition, within, index_name=index, limit=limit, scan_index_forward=False)
+
+        found = {(item["made"]["S"], _key(item)) for items in _at_once(read, partitions) for item in items}
+        return sorted((place for place in found if place[0] != after), reverse=True)[: EXAMINED + 1]
+
+    def _partitions(self, query: Query) -> tuple[str, list[str]]:
+        """The index that knows the fewest other tasks, and the partitions of it to read."""
+        if query.status in LISTED:
+            return "by_status", [f"{query.status}#{shard}" for shard in range(self._settings.shards)]
+        apps = [query.source_app] if query.source_app else sorted(self._source_apps())
+        return "by_app", [f"{app}#{shard}" for app in apps for shard in range(self._settings.shards)]
+
+    def _source_apps(self) -> set[str]:
+        if time.monotonic() - self._apps_read > APPS_FRESH:
+            self._apps = {record.name for record in self._records("apps")}
+            self._apps_read = time.monotonic()
+        return self._apps
+
+    def due(self, now: float, limit: int) -> list[Task]:
+        """See `Store.due`."""
+
+        def read(partition: str) -> list[Item]:
+            return self._table.query(partition, Row.wake_at <= now, index_name="wake", limit=limit)
+
+        partitions = [str(shard) for shard in range(self._settings.shards)]
+        found = [item for items in _at_once(read, partitions) for item in items]
+        longest = sorted(found, key=lambda item: float(item["wake_at"]["N"]))[:limit]
+        tasks = self._whole(self._rows(map(_key, longest)))
+        owed = [(task.wake_at, task) for task in tasks if task.wake_at is not None and task.wake_at <= now]
+        return [task for _, task in sorted(owed, key=lambda one: one[0])]
+
+    # ── what belongs to a task ───────────────────────────────────────────────────────────────────
+
+    def notices(self, task_id: str) -> list[Notice]:
+        """See `Store.notices`."""
+        found = [from_json(Notice, record.text) for record in self._records(task_id, "notice#")]
+        return sorted(found, key=lambda notice: (notice.created_at, notice.notice_id))
+
+    def save_notice(self, notice: Notice) -> bool:
+        """See `Store.save_notice`."""
+        name = f"notice#{notice.round}#{notice.channel_id}"
+        record = Record(notice.task_id, name, text=to_json(notice), expires_at=notice.expires_at)
+        return self._save(record, notice.version)
+
+    def audits(self, task_id: str) -> list[Audit]:
+        """See `Store.audits`."""
+        found = [from_json(Audit, record.text) for record in self._records(task_id, "audit#")]
+        return sorted(found, key=lambda audit: audit.at)
+
+    def _audit(self, audit: Audit, task: Task | None = None) -> Record:
+        """What an operator did; on a task, it leaves with the task."""
+        text = to_json(audit)
+        expires_at = _kept_until(task, self._settings) if task else None
+        return Record(audit.subject, f"audit#{_ms(audit.at)}#{_digest(text)}", text=text, expires_at=expires_at)
+
+    # ── channels ─────────────────────────────────────────────────────────────────────────────────
+
+    def channels(self) -> list[Channel]:
+        """See `Store.channels`."""
+        found = [from_json(Channel, record.text) for record in self._records("channels")]
+        return sorted(found, key=lambda channel: (channel.created_at, channel.channel_id))
+
+    def save_channel(self, channel: Channel, audit: Audit) -> bool:
+        """See `Store.save_channel`."""
+        return self._save(Record("channels", channel.channel_id, text=to_json(channel)), channel.version, audit)
+
+    def remove_channel(self, channel_id: str, audit: Audit) -> bool:
+        """See `Store.remove_channel`."""
+        delete = self._table.deleting(("channels", channel_id), Record.owner.exists())
+        try:
+            self._table.transact(deletes=[delete], puts=[self._table.putting(self._audit(audit))])
+        except Stands:
+            return False
+        return True
+
+    def _save(self, record: Record, version: int, audit: Audit | None = None) -> bool:
+        """Put a record whose version is one more than the stored one's, with its audit. False: it is not."""
+        record.version = version
+        follows = Record.version.does_not_exist() if version == 1 else Record.version == version - 1
+        try:
+            if audit:
+                puts = [self._table.putting(record, follows), self._table.putting(self._audit(audit))]
+                self._table.transact(puts=puts)
+            else:
+                self._table.put(record, follows)
+        except Stands:
+            return False
+        return True
+
+    # ── sums ─────────────────────────────────────────────────────────────────────────────────────
+
+    def totals(self) -> Mapping[str, int]:
+        """See `Store.totals`."""
+        return self._counters.totals()
+
+    def series(self, unit: str, since: float, until: float) -> list[tuple[float, Mapping[str, int]]]:
+        """See `Store.series`."""
+        return self._counters.series(unit, since, until)
+
+    def count(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Count what records of the table's stream say, as Lambda delivers them; each once (see `Counters`)."""
+        changes = [change for record in records if (change := change_in(record)) is not None]
+        for app in {change.source_app for change in changes} - self._apps:
+            self._table.put(Record("apps", app))
+            self._apps.add(app)
+        self._counters.add(changes)
+
+    def ping(self) -> None:
+        """See `Store.ping`."""
+        self._table.get(("ping", "ping"))
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    def _task(self, item: Item | None) -> Task:
+        """The whole task of a row. Raises NotFound when there is none, or its request has expired."""
+        tasks = self._tasks([item] if item else [])
+        if not tasks:
+            raise NotFound("There is no such task any more.")
+        return tasks[0]
+
+    def _tasks(self, items: Iterable[Item]) -> list[Task]:
+        return self._whole(Row.from_raw_data(dict(item)) for item in items)
+
+    def _whole(self, rows: Iterable[Row]) -> list[Task]:
+        """The tasks of rows, with what lies beside them. One whose request has expired is as good as gone."""
+        rows = list(rows)
+        beside = self._beside((row.task_id, name) for row in rows for name in (row.request_at, row.reply_at) if name)
+        complete = (row for row in rows if not row.request_at or (row.task_id, row.request_at) in beside)
+        return [task_of(row, beside) for row in complete]
+
+    def _beside(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """The texts of these records, those that exist."""
+        return {_key(item): item["text"]["S"] for item in self._table.get_all(keys)}
+
+    def _rows(self, keys: Iterable[Key]) -> list[Row]:
+        """The rows of these keys, those that exist, in this order."""
+        keys = list(keys)
+        found = {_key(item): item for item in self._table.get_all(keys)}
+        return [Row.from_raw_data(dict(found[key])) for key in keys if key in found]
+
+    def _records(self, owner: str, prefix: str | None = None) -> list[Record]:
+        within = Record.name.startswith(prefix) if prefix else None
+        return [Record.from_raw_data(dict(item)) for item in self._table.query(owner, within, consistent_read=True)]
+
+
+def _difference(before: Row, after: Row) -> list[Action]:
+    """What makes one row of the other."""
+    old, new = before.serialize(), after.serialize()
+    changed = [Path(name).set(value) for name, value in new.items() if old.get(name) != value]
+    return [*changed, *(Path(name).remove() for name in old if name not in new)]
+
+
+def _key(item: Item) -> Key:
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def _at_once(read: Callable[[A], B], partitions: Sequence[A]) -> list[B]:
+    """Read several partitions at the same time."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(read, partitions))
+
+
+def _cursor(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(cursor: str) -> str:
+    try:
+        place = base64.urlsafe_b64decode(cursor.encode()).decode()
+    except ValueError:
+        place = ""
+    if not CURSOR.fullmatch(place):
+        raise InvalidRequest(faults=(Fault("cursor", "must be the cursor of an earlier page"),))
+    return place
+
+
+# ── the counters ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a task that the counters must know: which stream record says so, when, and what it adds."""
+
+    event_id: str
+    at: float
+    source_app: str
+    counts: Mapping[str, int]
+
+
+def change_in(record: Mapping[str, Any]) -> Change | None:
+    """What a record of the table's stream adds to the counters; None when that is nothing."""
+    images = record["dynamodb"]
+    if record["eventName"] == "REMOVE" or images["Keys"]["sk"]["S"] != "task":
+        return None
+    row = Row.from_raw_data(images["NewImage"])
+    new = task_of(row, {})
+    old = task_of(Row.from_raw_data(images["OldImage"]), {}) if "OldImage" in images else None
+    counts = life.tally(old, new)
+    source_app = row.app_shard.rpartition("#")[0]
+    return Change(record["eventID"], new.updated_at, source_app, counts) if counts else None
+
+
+class Counters:
+    """The sums behind `GET /v1/stats`: all time, by hour and by day, made from the table's stream.
+
+    Each change counts once, though a batch may come twice, and then with another end: Lambda begins
+    again where it last was sure to have ended, so a batch that comes again begins with a change that
+    began one before. A batch is counted in one transaction with a record, under the id of its first
+    change, that says which was its last; one that comes again goes on after that last change.
+    (So the event source must neither bisect batches nor report single failures, which begin elsewhere.)
+    """
+
+    def __init__(self, table: Table, shards: int) -> None:
+        self._table = table
+        self._shards = shards
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Count changes, in the order of the stream. Raises Unavailable; then bring them again."""
+        while changes:
+            changes = changes[self._add_some(_fitting(changes)) :]
+
+    def _add_some(self, changes: Sequence[Change]) -> int:
+        """Count these, and say how many of the changes from the first on are counted now."""
+        first, last = changes[0].event_id, changes[-1].event_id
+        expires_at = int(max(change.at for change in changes) + COUNTED_KEPT)
+        counted = Record(f"counted#{first}", "counted", text=last, expires_at=expires_at)
+        owner = f"counters#{shard_of(first, self._shards)}"
+        updates = [
+            self._table.updating((owner, name), [Path(counter).add(n) for counter, n in sums.items()])
+            for name, sums in _sums(changes).items()
+        ]
+        try:
+            self._table.transact(puts=[self._table.putting(counted, Record.owner.does_not_exist())], updates=updates)
+        except Stands as known:
+            ids = [change.event_id for change in changes]
+            end = Record.from_raw_data(dict(known.item or {})).text
+            return ids.index(end) + 1 if end in ids else len(ids)
+        return len(changes)
+
+    def totals(self) -> Mapping[str, int]:
+        """All time."""
+        sums: Counter[str] = Counter()
+        for item in self._table.get_all((owner, "total") for owner in self._owners()):
+            sums.update(_counts(item))
+        return sums
+
+    def series(self, unit: str, since: float, until: float) -> list[tuple[float, Mapping[str, int]]]:
+        """The hours or days that begin from `since` on and before `until`, oldest first."""
+        found: dict[float, Counter[str]] = {}
+        length = UNITS[unit]
+        first, last = math.ceil(since / length) * length, (math.ceil(until / length) - 1) * length
+        if first > last:
+            return []
+        within = Record.name.between(_span(unit, first), _span(unit, last))
+        for items in _at_once(lambda owner: self._table.query(owner, within), self._owners()):
+            for item in items:
+                start = float(item["sk"]["S"].partition("#")[2])
+                found.setdefault(start, Counter()).update(_counts(item))
+        return sorted(found.items())
+
+    def _owners(self) -> list[str]:
+        return [f"counters#{shard}" for shard in range(self._shards)]
+
+
+UNITS = {"hour": 3600, "day": DAY}
+"""Seconds of the units of a series."""
+
+
+def _fitting(changes: Sequence[Change]) -> Sequence[Change]:
+    """As many of the changes, from the first on, as one transaction takes."""
+    while len(_sums(changes)) >= TRANSACTION:
+        changes = changes[: len(changes) // 2]
+    return changes
+
+
+def _sums(changes: Iterable[Change]) -> dict[str, Counter[str]]:
+    """Counter record -> what the changes add to it."""
+    sums: dict[str, Counter[str]] = {}
+    for change in changes:
+        for name in ("total", *(_span(unit, change.at) for unit in UNITS)):
+            sums.setdefault(name, Counter()).update(change.counts)
+    return sums
+
+
+def _span(unit: str, at: float) -> str:
+    """The sort key of the hour or day that `at` lies in."""
+    return f"{unit}#{math.floor(at / UNITS[unit]) * UNITS[unit]:012d}"
+
+
+def _counts(item: Item) -> Counter[str]:
+    return Counter({name: int(value["N"]) for name, value in item.items() if "N" in value})
