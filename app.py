@@ -129,4 +129,4 @@ def reconcile(event: CloudWatchEvent) -> None:
 
 @app.on_dynamodb_record(stream_arn=PLACEHOLDER.format("dynamodb"), batch_size=1000)
 def count(event: DynamoDBEvent) -> None:
-    world.current_counter()(event.to_dict()["Records"])
+    world.counter()(event.to_dict()["Records"])

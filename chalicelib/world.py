@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from random import SystemRandom
-from typing import Any
 
 from chalicelib.ports import Queues, Store, World
 from chalicelib.settings import Settings, load
@@ -48,3 +47,11 @@ def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues]:
 def current() -> World:
     """The World of this process, from its environment variables."""
     return build(os.environ)
+
+
+@lru_cache(maxsize=1)
+def counter() -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """What counts the records of the table's stream, as Lambda delivers them. The embedded store needs none."""
+    from chalicelib.store import DynamoStore
+
+    return DynamoStore(load(os.environ)).count
