@@ -190,7 +190,7 @@ def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record
 
 def _reply_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
     """Move the newest attempt out of the row when it does not fit."""
-    if task.last is None or _room(row) >= _bytes(row.request, row.last):
+    if task.last is None or _room(row) >= _bytes(row.request, row.last, row.because):
         return
     row.reply_at = f"reply#{task.last.fence}"
     yield _beside(task, row.reply_at, row.last, settings)
@@ -198,7 +198,7 @@ def _reply_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
 
 
 def _room(row: Row) -> int:
-    """Bytes of a row for its request and its newest attempt. The id is in it twice: `made` ends with it."""
+    """Bytes of a row for its request, its newest attempt and why it is exhausted. `made` ends with the id again."""
     return UNIT - BARE - _bytes(row.task_id, row.task_id, row.caller, row.digest, row.app_shard)
 
 
