@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from random import SystemRandom
+from typing import Any
 
 from chalicelib.ports import Queues, Store, World
 from chalicelib.settings import Settings, load
