@@ -17,6 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".envs"
 
+STDERR = 2
+"""Where the output of tools goes: stdout belongs to whoever called."""
+
 
 def python_with(requirements: Path) -> Path:
     """The interpreter of a virtual environment that holds what `requirements` pins.
@@ -27,7 +30,7 @@ def python_with(requirements: Path) -> Path:
     """
     home = ENVIRONMENTS / requirements.stem.removeprefix("requirements-")
     stamp = home / "stamp"
-    with _locked(home.with_suffix(".lock")):
+    with locked(home.with_suffix(".lock")):
         if not stamp.is_file() or stamp.read_text() != _fingerprint(requirements):
             _make(home, requirements)
             stamp.write_text(_fingerprint(requirements))
@@ -38,8 +41,7 @@ def _make(home: Path, requirements: Path) -> None:
     print(f"Installing {requirements.name} into {home} (once; it may take minutes) ...", file=sys.stderr, flush=True)
     venv.create(home, clear=True, with_pip=True)
     pip: list[str | Path] = [home / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    # stdout belongs to whoever called: some print JSON there.
-    subprocess.run([*pip, "install", "-r", requirements], check=True, stdout=sys.stderr)  # noqa: S603
+    subprocess.run([*pip, "install", "-r", requirements], check=True, stdout=STDERR)  # noqa: S603
 
 
 def _fingerprint(requirements: Path) -> str:
@@ -47,7 +49,8 @@ def _fingerprint(requirements: Path) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Alone with what `path` stands for, among all processes of this computer."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
