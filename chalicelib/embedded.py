@@ -1,0 +1,980 @@
+"""The ports Store and Queues on SQLite: one file for one computer, `:memory:` in tests.
+
+    operations that wait ──> one transaction, a savepoint for each ──> one fsync ──> their answers
+
+So whoever has an answer is on disk, and eight callers pay for one fsync. One process owns the file; what a
+dead one had in hand is set free when the next one opens it. The rules of a task are those of `life.py`,
+applied inside the transaction.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import re
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice, takewhile
+from math import inf
+from pathlib import Path
+from threading import Condition, Event, Lock, Thread
+from typing import Any, TypeVar
+
+from chalicelib import life
+from chalicelib.errors import Fault, InvalidRequest, NotFound, SettingsError, Unavailable
+from chalicelib.life import Refused
+from chalicelib.ports import (
+    MOST_DELAY,
+    MOST_VISIBILITY,
+    Clock,
+    Message,
+    Page,
+    Query,
+    Queue,
+    Received,
+    encode,
+)
+from chalicelib.records import dumps, from_json, pack, to_json, unpack
+from chalicelib.settings import Settings
+from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task, evolve
+
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+"""The path of a database that lives in this process only, and runs in the calling thread."""
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE tasks (
+    id INTEGER PRIMARY KEY,
+    task_id TEXT NOT NULL UNIQUE,
+    version INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    source_app TEXT NOT NULL,
+    target_app TEXT NOT NULL,
+    target TEXT NOT NULL,
+    url TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    wake_at REAL,
+    lease_until REAL NOT NULL,
+    expires_at INTEGER,
+    task TEXT NOT NULL  -- without its request, which is larger and seldom changes
+);
+CREATE INDEX tasks_by_time ON tasks (created_at, task_id);
+CREATE INDEX tasks_by_status ON tasks (status, created_at, task_id);
+CREATE INDEX tasks_by_source_app ON tasks (source_app, created_at, task_id);
+CREATE INDEX tasks_by_target_app ON tasks (target_app, created_at, task_id);
+CREATE INDEX tasks_by_target ON tasks (target, created_at, task_id);
+CREATE INDEX tasks_due ON tasks (wake_at, task_id) WHERE wake_at IS NOT NULL;
+CREATE INDEX tasks_leased ON tasks (lease_until) WHERE lease_until > 0;
+CREATE INDEX tasks_expired ON tasks (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE requests (id INTEGER PRIMARY KEY, request TEXT NOT NULL);
+
+CREATE TABLE attempts (task_id TEXT NOT NULL, fence INTEGER NOT NULL, attempt TEXT NOT NULL);
+CREATE UNIQUE INDEX attempts_of_task ON attempts (task_id, fence);
+
+CREATE TABLE notices (
+    task_id TEXT NOT NULL,
+    notice_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    lease_until REAL NOT NULL,
+    created_at REAL NOT NULL,
+    notice TEXT NOT NULL
+);
+CREATE UNIQUE INDEX notices_of_task ON notices (task_id, notice_id);
+CREATE INDEX notices_leased ON notices (lease_until) WHERE lease_until > 0;
+
+CREATE TABLE channels (
+    channel_id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    channel TEXT NOT NULL
+);
+
+CREATE TABLE audits (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, at REAL NOT NULL, audit TEXT NOT NULL);
+CREATE INDEX audits_of_subject ON audits (subject, at, id);
+
+CREATE TABLE counters (
+    unit TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (unit, start, name)
+) WITHOUT ROWID;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: a receipt names it
+    queue TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL,  -- ready; in hand: received and worked on; waiting: delayed or hidden
+    visible_at REAL NOT NULL,
+    received_at REAL,
+    count INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX messages_ready ON messages (queue, group_name, id) WHERE state = 'ready';
+CREATE INDEX messages_in_hand ON messages (queue, group_name) WHERE state = 'in hand';
+CREATE INDEX messages_timed ON messages (queue, visible_at, count) WHERE state <> 'ready';
+"""
+
+
+def open_embedded(
+    path: str,
+    settings: Settings,  # noqa: ARG001 - every adapter is opened with them
+    clock: Clock,
+) -> tuple[EmbeddedStore, EmbeddedQueues]:
+    """The store and the queues in the file at `path`, or in memory for `:memory:`.
+
+    Claims and messages that a dead process had in hand are free again. Closing the store closes both.
+    Raises SettingsError when the file is in use, or cannot be used.
+    """
+    database = Database(path)
+    recover(database)
+    return EmbeddedStore(database), EmbeddedQueues(database, clock)
+
+
+# ── the file: one writer, one fsync for all who wait ─────────────────────────────────────────────
+
+
+class Transaction:
+    """What an operation writes with: SQL, and the counters, which are added up once for the whole group."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.counts: Counter[tuple[str, int, str]] = Counter()
+
+    def count(self, at: float, tally: Mapping[str, int]) -> None:
+        """Add `tally` to the totals, and to the hour and the day of `at`."""
+        for unit, seconds in UNITS.items():
+            start = int(at // seconds * seconds) if seconds else 0
+            for name, n in tally.items():
+                self.counts[unit, start, name] += n
+
+
+UNITS = {"total": 0, "hour": 3600, "day": 86_400}
+"""What the counters are kept by: seconds of each; all time has none. Days and hours of UTC begin at multiples."""
+
+Operation = Callable[[Transaction], T]
+
+
+class Database:
+    """The file. Operations that wait are written in one transaction and answered once it is on disk.
+
+    In memory there is no thread: each operation is written in the calling thread, on the one connection.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = None if path == MEMORY else _lock(path)
+        self._writer = _open(path)
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._gate = Condition()
+        self._waiting: list[tuple[Operation[Any], Future[Any]]] = []
+        self._closed = False
+        self._thread = None if path == MEMORY else Thread(target=self._write_on, name="embedded-writer", daemon=True)
+        if self._thread:
+            self._thread.start()
+
+    def write(self, operation: Operation[T]) -> T:
+        """Run the operation and return what it returns, once that is on disk.
+
+        When it raises, it has changed nothing. Raises Unavailable when the disk is full or fails.
+        """
+        answer: Future[T] = Future()
+        with self._gate:
+            self._be_open()
+            if self._thread:
+                self._waiting.append((operation, answer))
+                self._gate.notify()
+            else:
+                self._commit([(operation, answer)])
+        return answer.result()
+
+    def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """What `look` finds in what is committed, all of it as of one moment. Raises Unavailable."""
+        try:
+            with self._reader() as connection:
+                return look(connection)
+        except sqlite3.Error as error:
+            raise _told(error) from error
+
+    def close(self) -> None:
+        """Write what waits, then let go of the file. What is asked for afterwards raises Unavailable."""
+        with self._gate:
+            self._closed = True
+            self._gate.notify()
+        if self._thread:
+            self._thread.join()
+        for connection in (*self._readers, self._writer):
+            connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _be_open(self) -> None:
+        if self._closed:
+            raise Unavailable("kkbida is stopping.")
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        self._be_open()
+        if not self._thread:
+            with self._gate:
+                yield self._writer
+            return
+        connection = self._readers.pop() if self._readers else _connect(self._path)
+        connection.execute("BEGIN")
+        yield connection
+        connection.execute("COMMIT")
+        self._readers.append(connection)  # one that failed is dropped instead
+
+    def _write_on(self) -> None:
+        while group := self._next_group():
+            self._commit(group)
+
+    def _next_group(self) -> list[tuple[Operation[Any], Future[Any]]]:
+        """Everything that waits, as soon as anything does. Empty once the database is closed."""
+        with self._gate:
+            self._gate.wait_for(lambda: self._waiting or self._closed)
+            group, self._waiting = self._waiting, []
+        return group
+
+    def _commit(self, group: Sequence[tuple[Operation[Any], Future[Any]]]) -> None:
+        try:
+            outcomes = self._transact([operation for operation, _ in group])
+        except Exception as error:  # noqa: BLE001 - everybody who waits gets it, and the writer goes on
+            self._roll_back()
+            outcomes = [_told(error) for _ in group]
+        for (_, answer), outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+    def _transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """What each operation returned or raised, all in one transaction."""
+        counts: Counter[tuple[str, int, str]] = Counter()
+        self._writer.execute("BEGIN IMMEDIATE")
+        outcomes = [self._attempt(operation, counts) for operation in operations]
+        self._writer.executemany(ADD_TO_COUNTER, [(*key, n) for key, n in counts.items()])
+        self._writer.execute("COMMIT")
+        return outcomes
+
+    def _attempt(self, operation: Operation[Any], counts: Counter[tuple[str, int, str]]) -> Any:
+        """What the operation returns, or what it raises, and then nothing of it is left."""
+        transaction = Transaction(self._writer)
+        self._writer.execute("SAVEPOINT operation")
+        try:
+            outcome = operation(transaction)
+        except Exception as error:
+            if not self._writer.in_transaction:
+                raise  # SQLite gave up the whole group, as it may on a full disk
+            self._writer.execute("ROLLBACK TO operation")
+            outcome = _told(error)
+        else:
+            counts.update(transaction.counts)
+        self._writer.execute("RELEASE operation")
+        return outcome
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+
+ADD_TO_COUNTER = """INSERT INTO counters (unit, start, name, n) VALUES (?, ?, ?, ?)
+    ON CONFLICT (unit, start, name) DO UPDATE SET n = n + excluded.n"""
+
+PASSING = {
+    sqlite3.SQLITE_FULL: "The disk is full.",
+    sqlite3.SQLITE_IOERR: "The disk cannot be read or written.",
+    sqlite3.SQLITE_BUSY: "Another program holds the database file.",
+    sqlite3.SQLITE_LOCKED: "Another program holds the database file.",
+    sqlite3.SQLITE_READONLY: "The database file cannot be written.",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
+    sqlite3.SQLITE_NOMEM: "There is no memory left.",
+}
+"""SQLite's primary result codes that somebody can mend while the process goes on."""
+
+
+def _told(error: Exception) -> Exception:
+    """The error as the ports know it; one that is kkbida's own fault stays what it is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    sentence = PASSING.get(code & 0xFF) if code is not None else None
+    if sentence is None:
+        return error
+    unavailable = Unavailable(sentence)
+    unavailable.__cause__ = error
+    return unavailable
+
+
+# ── opening the file ─────────────────────────────────────────────────────────────────────────────
+
+
+BUSY_SECONDS = 1.0
+"""How long to wait for another program, such as the sqlite3 shell, that holds the file."""
+
+
+def _lock(path: str) -> int:
+    """Own the file: a descriptor that holds it until it is closed, or the process ends however it may."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds secrets: nobody else may read it
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be used: {error.strerror}. Choose another file.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 20).decode()
+        os.close(lock)
+        raise SettingsError(f"{path} is in use by process {owner}. Stop that one, or choose another file.") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """The connection that writes, its tables made. Raises SettingsError when it is no file of this version."""
+    try:
+        connection = _connect(path)
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] not in ("wal", "memory"):
+            raise SettingsError(f"{path} is on a disk without shared memory. Choose a file on a local disk.")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    except sqlite3.Error as error:
+        raise SettingsError(f"{path} cannot be used: {error}. Choose another file.") from error
+    if version > SCHEMA_VERSION:
+        raise SettingsError(f"{path} was written by a newer kkbida. Run that one, or choose another file.")
+    return connection
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
+    return connection
+
+
+def recover(database: Database) -> None:
+    """Set free what a dead process had in hand: messages are ready again, and leases are over.
+
+    Nothing else about a task changes: its claim without a result shows as interrupted from now on.
+    """
+    database.write(_set_free)
+
+
+def _set_free(tx: Transaction) -> None:
+    tx.execute("UPDATE messages SET state = 'ready' WHERE state = 'in hand'")
+    for row in tx.execute(f"{TASKS} WHERE lease_until > 0").fetchall():
+        task = _task(row)
+        _write_task(tx, task, evolve(task, lease_until=0))
+    for (text,) in tx.execute("SELECT notice FROM notices WHERE lease_until > 0").fetchall():
+        notice = from_json(Notice, text)
+        _write_notice(tx, notice.version, evolve(notice, lease_until=0))
+
+
+# ── the store ────────────────────────────────────────────────────────────────────────────────────
+
+
+class EmbeddedStore:
+    """The port Store; see `ports.py` for what each method does."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def add(self, task: Task) -> Task | None:
+        """Store a new task. None when stored, else the task that has its id."""
+        return self.database.write(partial(_add, task=task))
+
+    def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
+        """`life.claim`, or why it may not be."""
+        return self.database.write(partial(_claim, task_id=task_id, ticket=ticket, now=now, lease=lease))
+
+    def get(self, task_id: str) -> Task | None:
+        """The task as it stands."""
+        return self.database.read(lambda connection: _get(connection.execute, task_id))
+
+    def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+        """`new` when written, else the task as it now stands. Raises NotFound when it is gone."""
+        return self.database.write(partial(_replace, old=old, new=new, audit=audit))
+
+    def keep(self, task_id: str, attempt: Attempt) -> None:
+        """Put an attempt into the history."""
+        self.database.write(partial(_keep, task_id=task_id, attempt=attempt))
+
+    def attempts(self, task: Task) -> list[Attempt]:
+        """The attempts of all rounds, oldest first."""
+        return life.history(
+            task, self._records(Attempt, "SELECT attempt FROM attempts WHERE task_id = ?", task.task_id)
+        )
+
+    def page(self, query: Query, cursor: str | None, limit: int) -> Page:
+        """A page of the list, newest first. Raises InvalidRequest for a cursor that is none."""
+        before = _read_cursor(cursor)
+        return self.database.read(partial(_page, query=query, before=before, limit=limit))
+
+    def due(self, now: float, limit: int) -> list[Task]:
+        """Tasks whose `wake_at` is past, the longest overdue first."""
+        sql = f"{TASKS} WHERE wake_at <= ? ORDER BY wake_at, task_id LIMIT ?"
+        return [_task(row) for row in self._rows(sql, now, limit)]
+
+    def notices(self, task_id: str) -> list[Notice]:
+        """The notices of a task, oldest first."""
+        sql = "SELECT notice FROM notices WHERE task_id = ? ORDER BY created_at, notice_id"
+        return self._records(Notice, sql, task_id)
+
+    def save_notice(self, notice: Notice) -> bool:
+        """Store a notice of the next version. False: it changed."""
+        return self.database.write(partial(_save_notice, notice=notice))
+
+    def audits(self, task_id: str) -> list[Audit]:
+        """The audit trail of whatever has the id, oldest first."""
+        return self._records(Audit, "SELECT audit FROM audits WHERE subject = ? ORDER BY at, id", task_id)
+
+    def channels(self) -> list[Channel]:
+        """All channels, oldest first."""
+        return self._records(Channel, "SELECT channel FROM channels ORDER BY created_at, channel_id")
+
+    def save_channel(self, channel: Channel, audit: Audit) -> bool:
+        """Store a channel of the next version. False: it changed."""
+        return self.database.write(partial(_save_channel, channel=channel, audit=audit))
+
+    def remove_channel(self, channel_id: str, audit: Audit) -> bool:
+        """Remove a channel. False: there was none."""
+        return self.database.write(partial(_remove_channel, channel_id=channel_id, audit=audit))
+
+    def totals(self) -> Mapping[str, int]:
+        """The counters of `life.tally`, all time."""
+        return dict(self._rows("SELECT name, n FROM counters WHERE unit = 'total'"))
+
+    def series(self, unit: str, since: float, until: float) -> list[tuple[float, Mapping[str, int]]]:
+        """The counters of each hour or day that begins at `since` or later, and before `until`."""
+        found: dict[float, dict[str, int]] = {}
+        sql = "SELECT start, name, n FROM counters WHERE unit = ? AND start >= ? AND start < ? ORDER BY start"
+        for start, name, n in self._rows(sql, unit, since, until):
+            found.setdefault(start, {})[name] = n
+        return list(found.items())
+
+    def ping(self) -> None:
+        """Raises Unavailable when the file does not answer."""
+        self._rows("SELECT 1 FROM tasks LIMIT 1")
+
+    def sweep(self, now: float, limit: int) -> int:
+        """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many."""
+        return self.database.write(partial(_sweep, now=now, limit=limit))
+
+    def close(self) -> None:
+        """Let go of the file, for the queues too."""
+        self.database.close()
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return self.database.read(lambda connection: connection.execute(sql, values).fetchall())
+
+    def _records(self, kind: type[R], sql: str, *values: Any) -> list[R]:
+        return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
+
+
+R = TypeVar("R", Attempt, Notice, Channel, Audit)
+Execute = Callable[..., sqlite3.Cursor]
+
+TASKS = "SELECT task, request FROM tasks JOIN requests USING (id)"
+
+
+def _task(row: tuple[str, str]) -> Task:
+    """The task in a row of `TASKS`."""
+    return unpack(Task, {**json.loads(row[0]), "request": json.loads(row[1])})
+
+
+def _without_request(task: Task) -> str:
+    packed = pack(task)
+    del packed["request"]
+    return dumps(packed)
+
+
+def _get(execute: Execute, task_id: str) -> Task | None:
+    row = execute(f"{TASKS} WHERE task_id = ?", (task_id,)).fetchone()
+    return row and _task(row)
+
+
+def _add(tx: Transaction, task: Task) -> Task | None:
+    request = task.request
+    added = tx.execute(
+        """INSERT INTO tasks (task_id, version, status, source_app, target_app, target, url, created_at, wake_at,
+               lease_until, expires_at, task) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (task_id) DO NOTHING""",
+        (
+            *(task.task_id, task.version, task.status),
+            *(request.source_app, request.target_app, request.target, request.url),
+            *(task.created_at, task.wake_at, task.lease_until, task.expires_at, _without_request(task)),
+        ),
+    )
+    if not added.rowcount:
+        return _get(tx.execute, task.task_id)
+    tx.execute("INSERT INTO requests (id, request) VALUES (?, ?)", (added.lastrowid, to_json(request)))
+    tx.count(task.updated_at, life.tally(None, task))
+    return None
+
+
+def _claim(tx: Transaction, task_id: str, ticket: int, now: float, lease: float) -> Task | Refused:
+    task = _get(tx.execute, task_id)
+    refused = life.refusal(task, ticket, now)
+    if refused is not None:
+        return refused
+    assert task is not None
+    claimed = life.claim(task, now=now, lease=lease)
+    _write_task(tx, task, claimed)
+    return claimed
+
+
+def _replace(tx: Transaction, old: Task, new: Task, audit: Audit | None) -> Task:
+    if not _write_task(tx, old, new):
+        return _standing(tx, old.task_id)
+    if new.request != old.request:
+        _write_request(tx, new)
+    if old.last is not None and old.last != new.last:
+        _keep(tx, old.task_id, old.last)
+    if audit is not None:
+        _write_audit(tx, audit)
+    tx.count(new.updated_at, life.tally(old, new))
+    return new
+
+
+def _standing(tx: Transaction, task_id: str) -> Task:
+    task = _get(tx.execute, task_id)
+    if task is None:
+        raise NotFound(f"There is no task {task_id} (any more).")
+    return task
+
+
+def _write_task(tx: Transaction, old: Task, new: Task) -> bool:
+    """Put `new` where `old` is, its request aside. False when the version is another one by now."""
+    written = tx.execute(
+        """UPDATE tasks SET version = ?, status = ?, wake_at = ?, lease_until = ?, expires_at = ?, task = ?
+           WHERE task_id = ? AND version = ?""",
+        (
+            *(new.version, new.status, new.wake_at, new.lease_until, new.expires_at, _without_request(new)),
+            *(old.task_id, old.version),
+        ),
+    )
+    return written.rowcount == 1
+
+
+def _write_request(tx: Transaction, task: Task) -> None:
+    request = task.request
+    tx.execute(
+        "UPDATE tasks SET source_app = ?, target_app = ?, target = ?, url = ? WHERE task_id = ?",
+        (request.source_app, request.target_app, request.target, request.url, task.task_id),
+    )
+    tx.execute(
+        "UPDATE requests SET request = ? WHERE id = (SELECT id FROM tasks WHERE task_id = ?)",
+        (to_json(request), task.task_id),
+    )
+
+
+def _keep(tx: Transaction, task_id: str, attempt: Attempt) -> None:
+    tx.execute(
+        "INSERT OR REPLACE INTO attempts (task_id, fence, attempt) VALUES (?, ?, ?)",
+        (task_id, attempt.fence, to_json(attempt)),
+    )
+
+
+def _write_audit(tx: Transaction, audit: Audit) -> None:
+    tx.execute("INSERT INTO audits (subject, at, audit) VALUES (?, ?, ?)", (audit.subject, audit.at, to_json(audit)))
+
+
+def _save_notice(tx: Transaction, notice: Notice) -> bool:
+    if notice.version > 1:
+        return _write_notice(tx, notice.version - 1, notice)
+    added = tx.execute(
+        """INSERT INTO notices (task_id, notice_id, version, lease_until, created_at, notice)
+           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (task_id, notice_id) DO NOTHING""",
+        (
+            *(notice.task_id, notice.notice_id, notice.version),
+            *(notice.lease_until, notice.created_at, to_json(notice)),
+        ),
+    )
+    return added.rowcount == 1
+
+
+def _write_notice(tx: Transaction, version: int, notice: Notice) -> bool:
+    """Put the notice where its `version` is. False when there is another one, or none."""
+    written = tx.execute(
+        """UPDATE notices SET version = ?, lease_until = ?, notice = ?
+           WHERE task_id = ? AND notice_id = ? AND version = ?""",
+        (notice.version, notice.lease_until, to_json(notice), notice.task_id, notice.notice_id, version),
+    )
+    return written.rowcount == 1
+
+
+def _save_channel(tx: Transaction, channel: Channel, audit: Audit) -> bool:
+    if channel.version > 1:
+        saved = tx.execute(
+            "UPDATE channels SET version = ?, channel = ? WHERE channel_id = ? AND version = ?",
+            (channel.version, to_json(channel), channel.channel_id, channel.version - 1),
+        )
+    else:
+        saved = tx.execute(
+            """INSERT INTO channels (channel_id, version, created_at, channel) VALUES (?, ?, ?, ?)
+               ON CONFLICT (channel_id) DO NOTHING""",
+            (channel.channel_id, channel.version, channel.created_at, to_json(channel)),
+        )
+    return _audited(tx, saved, audit)
+
+
+def _remove_channel(tx: Transaction, channel_id: str, audit: Audit) -> bool:
+    return _audited(tx, tx.execute("DELETE FROM channels WHERE channel_id = ?", (channel_id,)), audit)
+
+
+def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit) -> bool:
+    """Whether the change changed anything; if so, it is audited."""
+    if change.rowcount == 0:
+        return False
+    _write_audit(tx, audit)
+    return True
+
+
+def _sweep(tx: Transaction, now: float, limit: int) -> int:
+    expired = tx.execute("SELECT id, task_id FROM tasks WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
+    for row, task_id in expired:
+        tx.execute("DELETE FROM tasks WHERE id = ?", (row,))
+        tx.execute("DELETE FROM requests WHERE id = ?", (row,))
+        tx.execute("DELETE FROM attempts WHERE task_id = ?", (task_id,))
+        tx.execute("DELETE FROM notices WHERE task_id = ?", (task_id,))
+        tx.execute("DELETE FROM audits WHERE subject = ?", (task_id,))
+    return len(expired)
+
+
+# ── the list ─────────────────────────────────────────────────────────────────────────────────────
+
+
+MOST_EXAMINED = 5000
+"""Rows that one page looks at, at most: some ten milliseconds, however rare the matches are."""
+
+Place = tuple[float, str]
+"""Where a task stands in the list: created_at and task_id. A page holds what stands before a place."""
+
+
+def _page(connection: sqlite3.Connection, query: Query, before: Place, limit: int) -> Page:
+    rows = _listed(connection, query, before)
+    found: list[int] = []
+    place = before
+    for row, created_at, task_id, wanted in islice(rows, MOST_EXAMINED):
+        place = (created_at, task_id)
+        if wanted:
+            found.append(row)
+        if len(found) == limit:
+            break
+    there_is_more = next(rows, None) is not None
+    tasks = [_task(connection.execute(f"{TASKS} WHERE id = ?", (row,)).fetchone()) for row in found]
+    return Page(tasks, _cursor(place) if there_is_more else None)
+
+
+def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iterator[tuple[int, float, str, int]]:
+    """Each row that the best index for the query leads to, newest first, and whether it matches the rest of it."""
+    column = _leading(query)
+    until, task_id = min(before, (inf if query.until is None else query.until, ""))
+    wanted = [f"{name} = :{name}" for name in FILTERS if name != column and getattr(query, name) is not None]
+    if query.q is not None:
+        wanted.append("instr(url, :q)")
+    return connection.execute(
+        f"""SELECT id, created_at, task_id, {" AND ".join(wanted) or "1"}
+            FROM tasks INDEXED BY tasks_by_{column or "time"}
+            WHERE (created_at, task_id) < (:until, :task_id) AND created_at >= :since
+              {f"AND {column} = :{column}" if column else ""}
+            ORDER BY created_at DESC, task_id DESC""",  # noqa: S608 - only names of columns are put in
+        {
+            **{name: getattr(query, name) for name in (*FILTERS, "q")},
+            "since": -inf if query.since is None else query.since,
+            "until": until,
+            "task_id": task_id,
+        },
+    )
+
+
+FILTERS = ("target", "target_app", "source_app", "status")
+"""The columns that a query may ask for and that have an index, the one that tells most apart first."""
+
+
+def _leading(query: Query) -> str | None:
+    """The column whose index leads to the fewest rows. Most tasks are delivered; any other status is rare."""
+    asked = [name for name in FILTERS if getattr(query, name) is not None]
+    rare = query.status not in (None, Status.DELIVERED)
+    return "status" if rare else next(iter(asked), None)
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(dumps(list(place)).encode()).decode()
+
+
+def _read_cursor(cursor: str | None) -> Place:
+    """The place in a cursor; beyond everything when there is none. Raises InvalidRequest."""
+    if cursor is None:
+        return inf, ""
+    try:
+        created_at, task_id = json.loads(base64.urlsafe_b64decode(cursor))
+        task_id.encode()
+        return float(created_at), task_id
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        fault = Fault("cursor", "must be the cursor of an earlier page")
+        raise InvalidRequest(faults=(fault,)) from error
+
+
+# ── the queues ───────────────────────────────────────────────────────────────────────────────────
+
+
+VISIBILITY = {Queue.TASKS: 540, Queue.EXHAUSTED: 360}
+"""Seconds that a message in hand is hidden from others; keep in step with `infra/template.yaml`."""
+
+MOST_RECEIVES = 1000
+"""Receives after which a task's message goes to the exhausted queue; keep in step with `infra/template.yaml`."""
+
+BATCH = 10
+"""Messages that one call of SQS receives, at most."""
+
+MOST_WAIT = 20
+"""Seconds that one call of SQS waits for a message, at most."""
+
+SURFACED = 100
+"""Messages whose wait is over that one receive makes ready, at most: it must not hold up the others."""
+
+COUNT_LASTS = 1.0
+"""Seconds for which the number of messages in flight is not counted again."""
+
+
+class EmbeddedQueues:
+    """The port Queues, with the limits of SQS; see `ports.py` for what each method does."""
+
+    def __init__(self, database: Database, clock: Clock, visibility: Mapping[Queue, float] = VISIBILITY) -> None:
+        self._database = database
+        self._clock = clock
+        self._visibility = visibility
+        self._lines = {queue: _Line() for queue in Queue}
+        self._turns = dict.fromkeys(Queue, "")
+        self._counted: dict[Queue, tuple[float, int]] = {}
+
+    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+        """Send. Raises ValueError for a delay that SQS does not take, or without a group."""
+        if not 0 <= delay <= MOST_DELAY or not group:
+            raise ValueError(f"a delay is 0 to {MOST_DELAY} seconds, and a group has a name")
+        values = (queue, group, encode(message), "waiting" if delay else "ready", self._clock.now() + delay)
+        sql = "INSERT INTO messages (queue, group_name, body, state, visible_at) VALUES (?, ?, ?, ?, ?)"
+        self._database.write(lambda tx: tx.execute(sql, values))
+        self._lines[queue].ring()
+
+    def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
+        """Set visibilities. Raises ValueError, and sets none, for one beyond 12 hours since its receipt."""
+        self._database.write(partial(_hide, queue=queue, waits=waits, now=self._clock.now()))
+        self._lines[queue].ring()
+
+    def receive(self, queue: Queue, *, limit: int = BATCH, wait: float = 0) -> list[Received]:
+        """Up to `limit` messages. Raises ValueError for a limit or a wait that SQS does not take."""
+        if not 1 <= limit <= BATCH or not 0 <= wait <= MOST_WAIT:
+            raise ValueError(f"a limit is 1 to {BATCH} messages, and a wait 0 to {MOST_WAIT} seconds")
+        return self._take(queue, limit) or (self._wait(queue, limit, wait) if wait else [])
+
+    def delete(self, queue: Queue, receipts: Sequence[str]) -> None:
+        """Finish messages; a receipt that is not valid is passed over."""
+        sql = "DELETE FROM messages WHERE id = ? AND count = ? AND queue = ?"
+        handles = [(*_handle(receipt), queue) for receipt in receipts]
+        self._database.write(lambda tx: [tx.execute(sql, handle) for handle in handles])
+
+    def in_flight(self, queue: Queue) -> int:
+        """About how many messages are received and not finished, as of the last second."""
+        now = self._clock.now()
+        at, count = self._counted.get(queue, (-inf, 0))
+        if not at <= now < at + COUNT_LASTS:
+            count = self._look(IN_FLIGHT, queue)
+            self._counted[queue] = (now, count)
+        return count
+
+    def _look(self, sql: str, queue: Queue) -> Any:
+        return self._database.read(lambda connection: connection.execute(sql, (queue,)).fetchone()[0])
+
+    def _take(self, queue: Queue, limit: int) -> list[Received]:
+        """Up to `limit` messages that are there now."""
+        take = partial(
+            _take,
+            queue=queue,
+            limit=limit,
+            after=self._turns[queue],
+            now=self._clock.now(),
+            visibility=self._visibility[queue],
+        )
+        taken = self._database.write(take)
+        self._turns[queue] = taken.turn
+        if taken.spent:
+            self._lines[Queue.EXHAUSTED].ring()
+        return taken.messages
+
+    def _wait(self, queue: Queue, limit: int, wait: float) -> list[Received]:
+        """Wait in line. How long a thread sleeps is real time, whatever the clock says."""
+        line, until = self._lines[queue], time.monotonic() + wait
+        with line.place() as place:
+            while (left := until - time.monotonic()) > 0:
+                place.clear()
+                first = line.is_first(place)
+                if first and (taken := self._take(queue, limit)):
+                    return taken
+                place.wait(min(left, self._next_in(queue)) if first else left)
+        return []
+
+    def _next_in(self, queue: Queue) -> float:
+        """Seconds until a message's wait is over."""
+        at = self._look(NEXT_VISIBLE, queue)
+        return inf if at is None else max(0.0, at - self._clock.now())
+
+
+class _Line:
+    """Those who wait at one queue, in order. Only the first watches the queue; when it leaves, the next one does.
+
+    So a message wakes one of forty who wait, and nobody asks again and again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._places: deque[Event] = deque()
+
+    @contextmanager
+    def place(self) -> Iterator[Event]:
+        """A place at the end of the line, set when whoever stands there is to look."""
+        place = Event()
+        with self._lock:
+            self._places.append(place)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                self._places.remove(place)
+            self.ring()
+
+    def is_first(self, place: Event) -> bool:
+        """Whether nobody stands before it."""
+        with self._lock:
+            return self._places[0] is place
+
+    def ring(self) -> None:
+        """The queue has changed: let the first one look."""
+        with self._lock:
+            if self._places:
+                self._places[0].set()
+
+
+IN_FLIGHT = "SELECT count(*) FROM messages INDEXED BY messages_timed WHERE queue = ? AND state <> 'ready' AND count > 0"
+NEXT_VISIBLE = "SELECT min(visible_at) FROM messages INDEXED BY messages_timed WHERE queue = ? AND state <> 'ready'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Messages in hand, the group that had its turn last, and whether any message was received too often."""
+
+    messages: list[Received]
+    turn: str
+    spent: bool
+
+
+def _take(tx: Transaction, *, queue: Queue, limit: int, after: str, now: float, visibility: float) -> _Taken:
+    spent = _surface(tx, queue, now)
+    groups = list(islice(_groups_in_turn(tx, queue, after), limit))
+    offers = [(_in_hand(tx, queue, group), _ready(tx, queue, group, limit)) for group in groups]
+    messages = [_hand_over(tx, message, now, visibility) for message in fairly(offers, limit)]
+    return _Taken(messages, groups[-1] if groups else after, spent)
+
+
+def _surface(tx: Transaction, queue: Queue, now: float) -> bool:
+    """Make messages ready whose wait is over. Whether one of them was received too often, and is moved instead."""
+    over = tx.execute(
+        """SELECT id, count FROM messages INDEXED BY messages_timed
+           WHERE queue = ? AND state <> 'ready' AND visible_at <= ? ORDER BY visible_at LIMIT ?""",
+        (queue, now, SURFACED),
+    ).fetchall()
+    spent = [(message,) for message, count in over if queue is Queue.TASKS and count >= MOST_RECEIVES]
+    tx.executemany("UPDATE messages SET state = 'ready' WHERE id = ?", [(message,) for message, _ in over])
+    tx.executemany(f"UPDATE messages SET queue = '{Queue.EXHAUSTED}', count = 0 WHERE id = ?", spent)  # noqa: S608
+    return bool(spent)
+
+
+def _groups_in_turn(tx: Transaction, queue: Queue, after: str) -> Iterator[str]:
+    """The groups that have a ready message: from the one after `after` on, and round to it again."""
+    return chain(_groups(tx, queue, after), takewhile(lambda group: group <= after, _groups(tx, queue, "")))
+
+
+def _groups(tx: Transaction, queue: Queue, after: str) -> Iterator[str]:
+    """The groups that have a ready message and come after `after`: one step in the index for each."""
+    sql = """SELECT min(group_name) FROM messages INDEXED BY messages_ready
+             WHERE queue = ? AND state = 'ready' AND group_name > ?"""
+    group: str | None = after
+    while (group := tx.execute(sql, (queue, group)).fetchone()[0]) is not None:
+        yield group
+
+
+def _in_hand(tx: Transaction, queue: Queue, group: str) -> int:
+    """How many messages of the group are being worked on."""
+    sql = """SELECT count(*) FROM messages INDEXED BY messages_in_hand
+             WHERE queue = ? AND state = 'in hand' AND group_name = ?"""
+    count: int = tx.execute(sql, (queue, group)).fetchone()[0]
+    return count
+
+
+def _ready(tx: Transaction, queue: Queue, group: str, limit: int) -> list[int]:
+    sql = """SELECT id FROM messages INDEXED BY messages_ready
+             WHERE queue = ? AND state = 'ready' AND group_name = ? ORDER BY id LIMIT ?"""
+    return [message for (message,) in tx.execute(sql, (queue, group, limit))]
+
+
+def fairly(offers: Sequence[tuple[int, Sequence[int]]], limit: int) -> list[int]:
+    """Up to `limit` messages out of what each group offers: (how many it has in hand, messages).
+
+    Each goes to the group that has the fewest in hand by then, so that a slow or a busy target takes
+    no more of the workers than the others leave.
+    """
+    ranked = [
+        (in_hand + nth, place, message)
+        for place, (in_hand, messages) in enumerate(offers)
+        for nth, message in enumerate(messages)
+    ]
+    return [message for *_, message in sorted(ranked)[:limit]]
+
+
+def _hand_over(tx: Transaction, message: int, now: float, visibility: float) -> Received:
+    tx.execute(
+        "UPDATE messages SET state = 'in hand', visible_at = ?, received_at = ?, count = count + 1 WHERE id = ?",
+        (now + visibility, now, message),
+    )
+    body, count = tx.execute("SELECT body, count FROM messages WHERE id = ?", (message,)).fetchone()
+    return Received(message_id=str(message), receipt=f"{message}:{count}", body=body, count=count)
+
+
+def _handle(receipt: str) -> tuple[int, int]:
+    """The message that a receipt names, and which receive of it; (0, 0), which names none, for anything else."""
+    parts = re.fullmatch(r"([1-9]\d{0,17}):([1-9]\d{0,17})", receipt, re.ASCII)
+    return (int(parts[1]), int(parts[2])) if parts else (0, 0)
+
+
+def _hide(tx: Transaction, queue: Queue, waits: Mapping[str, float], now: float) -> None:
+    for receipt, wait in waits.items():
+        if not 0 <= wait <= MOST_VISIBILITY:
+            raise ValueError(f"a message is hidden for 0 to {MOST_VISIBILITY} seconds")
+        _hide_one(tx, (*_handle(receipt), queue, now), until=now + wait)
+
+
+def _hide_one(tx: Transaction, handle: tuple[int, int, Queue, float], until: float) -> None:
+    """Hide the message until then, if it is still in hand. Raises ValueError beyond what SQS allows in all."""
+    valid = "id = ? AND count = ? AND queue = ? AND state <> 'ready' AND visible_at > ?"
+    row = tx.execute(f"SELECT received_at FROM messages WHERE {valid}", handle).fetchone()  # noqa: S608 - as above
+    if row and until > row[0] + MOST_VISIBILITY:
+        raise ValueError(f"a message is hidden for {MOST_VISIBILITY} seconds in all, counted from its receive")
+    tx.execute(f"UPDATE messages SET state = 'waiting', visible_at = ? WHERE {valid}", (until, *handle))  # noqa: S608

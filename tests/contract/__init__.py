@@ -1,0 +1,1 @@
+"""One suite for every backend: what a port's docstrings promise, each of its adapters keeps."""
