@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,10 @@ PASSING = frozenset(
     }
 )
 """Error codes of DynamoDB and SQS that say "not just now"."""
+
+
+for _name in ("boto3", "botocore", "pynamodb", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.INFO)  # below that they log whole requests, secrets and all
 
 
 @contextmanager

@@ -49,7 +49,7 @@ from chalicelib.life import Refused, Spent, Stale
 from chalicelib.ports import Page, Query
 from chalicelib.records import from_json, to_json
 from chalicelib.settings import Settings
-from chalicelib.task import FINAL, Attempt, Audit, Channel, Expectation, Notice, Policy, Request, Status, Task, evolve
+from chalicelib.task import FINAL, Attempt, Audit, Channel, Expectation, Notice, Policy, Request, Status, Task
 
 Item = Mapping[str, Any]
 """An item or a key as DynamoDB speaks: attribute -> {type: value}."""
@@ -60,14 +60,11 @@ Key = tuple[str, str]
 UNIT = 1024
 """Bytes that one write unit writes."""
 
-BARE = 250
+BARE = 256
 """Bytes of a row without its texts, at most: names, numbers, keys of indexes (tests/unit/test_store_layout.py)."""
 
 LAST_ROOM = 210
-"""Bytes that are kept free for the newest attempt when a request is put into the row."""
-
-REASON_KEPT = 100
-"""Characters of an attempt's reason that stay in the row when the attempt lies beside it."""
+"""Bytes kept free beside a request in the row: for the newest attempt, or its short form and why it was the last."""
 
 DAY = 86_400
 """Seconds."""
@@ -75,8 +72,11 @@ DAY = 86_400
 LISTED = frozenset({Status.RETRYING, Status.EXHAUSTED, Status.CANCELLED})
 """Statuses of the index `by_status`: none that a task passes on the way to a first-try success."""
 
-EXAMINED = 100
-"""Rows that one page of the list looks at, at most: as many as one BatchGetItem takes."""
+READ_BATCH = 100
+"""Keys of one BatchGetItem, at most."""
+
+EXAMINED = READ_BATCH
+"""Rows that one page of the list looks at, at most."""
 
 APPS_FRESH = 10
 """Seconds for which the list of source apps is remembered."""
@@ -217,16 +217,23 @@ def _short_request(request: Request) -> Request:
 
 
 def _short_attempt(attempt: Attempt) -> Attempt:
-    return evolve(attempt, reply=None, reason=attempt.reason and attempt.reason[:REASON_KEPT])
+    """What the counters must know, and which attempt it is."""
+    return Attempt(
+        number=attempt.number,
+        round=attempt.round,
+        fence=attempt.fence,
+        started_at=attempt.started_at,
+        verdict=attempt.verdict,
+    )
 
 
 def _beside(task: Task, name: str, text: str | None, settings: Settings, **more: Any) -> Record:
-    return Record(task.task_id, name, text=text, expires_at=_kept_until(task, settings), **more)
+    return Record(task.task_id, name, text=text, expires_at=_kept_until(task.deadline_at, settings), **more)
 
 
-def _kept_until(task: Task, settings: Settings) -> int:
-    """When a record that belongs to the task expires: not before the row, however long its round lasts."""
-    return int(task.deadline_at + settings.retention + DAY)
+def _kept_until(deadline_at: float, settings: Settings) -> int:
+    """When a record that belongs to a task expires: not before the row, however long its round lasts."""
+    return int(deadline_at + settings.retention + DAY)
 
 
 def task_of(row: Row, beside: Mapping[Key, str]) -> Task:
@@ -298,11 +305,11 @@ class Table:
         left: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in dict.fromkeys(keys)]
         while left:
             with _answering():
-                reply = self._connection.batch_get_item(left[:EXAMINED], consistent_read=True)
+                reply = self._connection.batch_get_item(left[:READ_BATCH], consistent_read=True)
             missed = reply.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-            if len(missed) == len(left[:EXAMINED]):
+            if len(missed) == len(left[:READ_BATCH]):
                 raise Unavailable("The table is read too fast just now.")
-            left = missed + left[EXAMINED:]
+            left = missed + left[READ_BATCH:]
             yield from reply["Responses"].get(self._name, [])
 
     def query(self, owner: str, condition: Condition | None = None, **more: Any) -> list[Item]:
@@ -445,8 +452,8 @@ class DynamoStore:
     def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
         """See `Store.claim`. The condition is `life.refusal`: keep both in step.
 
-        It touches no key of an index. When its own answer is lost, the claim stands and leads to an
-        interrupted attempt: to tell it from somebody else's would take more than the time of it.
+        It touches no key of an index. A claim whose answer is lost on the way stands: the message comes back
+        when the lease is over, and the attempt shows as interrupted.
         """
         may = (
             Row.status.is_in(*sorted(set(Status) - FINAL))
@@ -513,8 +520,8 @@ class DynamoStore:
 
     def _prolong(self, task: Task) -> None:
         """Keep everything of the task for as long as its new round may need it."""
-        expires_at = _kept_until(task, self._settings)
-        for item in self._table.query(task.task_id):
+        expires_at = _kept_until(task.deadline_at, self._settings)
+        for item in self._table.query(task.task_id, attributes_to_get=["sk", "expires_at"]):
             if item["sk"]["S"] != "task" and float(item.get("expires_at", {}).get("N", "inf")) < expires_at:
                 with suppress(Stands):  # it has just expired
                     key = task.task_id, item["sk"]["S"]
@@ -522,9 +529,10 @@ class DynamoStore:
 
     def keep(self, task_id: str, attempt: Attempt) -> None:
         """See `Store.keep`."""
-        task = self.get(task_id)
-        if task is not None:
-            self._table.put(_beside(task, f"attempt#{attempt.fence}", to_json(attempt), self._settings))
+        item = self._table.get((task_id, "task"))
+        if item:
+            expires_at = _kept_until(Row.from_raw_data(dict(item)).deadline_at, self._settings)
+            self._table.put(Record(task_id, f"attempt#{attempt.fence}", text=to_json(attempt), expires_at=expires_at))
 
     def _attempt(self, task: Task, attempt: Attempt) -> Record:
         """The newest attempt, as one of the older ones.
@@ -624,7 +632,7 @@ class DynamoStore:
     def _audit(self, audit: Audit, task: Task | None = None) -> Record:
         """What an operator did; on a task, it leaves with the task."""
         text = to_json(audit)
-        expires_at = _kept_until(task, self._settings) if task else None
+        expires_at = _kept_until(task.deadline_at, self._settings) if task else None
         return Record(audit.subject, f"audit#{_ms(audit.at)}#{_digest(text)}", text=text, expires_at=expires_at)
 
     # ── channels ─────────────────────────────────────────────────────────────────────────────────
