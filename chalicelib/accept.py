@@ -15,7 +15,7 @@ import uuid
 from chalicelib import life, log, submission
 from chalicelib.errors import IdempotencyConflict, Unavailable
 from chalicelib.ports import Message, Queue, World
-from chalicelib.task import FINAL, Json, Task
+from chalicelib.task import FINAL, Json, Status, Task
 
 
 def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Task:
@@ -34,12 +34,19 @@ def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Ta
         grace=world.settings.grace,
     )
     known = world.store.add(task)
-    if known is None:
-        enqueue(world, task)
-        log.event("task.accepted", metrics={"Accepted": 1}, task_id=task.task_id, target=request.target)
-        return task
-    if known.digest != task.digest:
+    if known is not None:
+        return _recognise(world, known, task.digest, key)
+    enqueue(world, task)
+    log.event("task.accepted", metrics={"Accepted": 1}, task_id=task.task_id, target=request.target)
+    return task
+
+
+def _recognise(world: World, known: Task, digest: str, key: str | None) -> Task:
+    """The task that was accepted before. Where nothing was tried yet, its message may have been lost: send another."""
+    if known.digest != digest:
         raise IdempotencyConflict(f'Idempotency-Key "{key}" was used for task {known.task_id} with other content.')
+    if known.status is Status.PENDING and known.number == 0:
+        enqueue(world, known)
     return known
 
 

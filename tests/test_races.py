@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib import life
@@ -91,6 +93,20 @@ def test_the_same_message_twice_makes_one_attempt() -> None:
     house.world.queues.send(Queue.TASKS, Message(task_id, task.ticket), group="g")
     house.work()
     assert len(house.outside.sent) == 1
+
+
+def test_a_submission_that_is_repeated_because_the_process_died_before_enqueueing_is_delivered_at_once() -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    keyed: dict[str, Any] = {"headers": {"idempotency-key": "order-42"}}
+    task_id = house.call("submit", {"url": PARTNER}, **keyed)[1]["task_id"]
+    for lost in house.world.queues.receive(Queue.TASKS):
+        house.world.queues.delete(Queue.TASKS, [lost.receipt])
+    assert house.call("submit", {"url": PARTNER}, **keyed)[0] == 202
+    house.work()
+    assert house.look(task_id)["status"] == "delivered"
+    house.call("submit", {"url": PARTNER}, **keyed)
+    assert house.work() == 0, "a task that was tried needs no further message"
 
 
 def test_a_process_that_dies_in_an_attempt_leaves_it_interrupted_and_the_next_one_counts_on() -> None:
