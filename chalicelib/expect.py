@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -15,6 +16,10 @@ REGEX_SECONDS = 0.1
 
 REGEX_LENGTH = 1000
 """Characters of a pattern, at most."""
+
+REGEX_STEPS = 5000
+"""Steps of a pattern, at most, once its counted repetitions are unrolled. The `regex` library unrolls them as it
+compiles, some 700 bytes a step and outside any time limit: `(a{9999}){9999}` would take all the memory there is."""
 
 _STATUS = re.compile(r"(!?)(?:([1-5])xx|([1-5]\d\d)(?:-([1-5]\d\d))?)", re.ASCII | re.IGNORECASE)
 
@@ -43,8 +48,8 @@ def status_matches(status: int, patterns: Iterable[str]) -> bool:
 
 
 _STEP = re.compile(
-    r"""\.(?P<name>[^\W\d][\w-]*) | \[(?P<index>-?\d{1,9})\]
-      | \['(?P<single>(?:[^'\\]|\\.)*)'\] | \["(?P<double>(?:[^"\\]|\\.)*)"\]""",
+    r"""\.(?P<name>[^\W\d][\w-]*) | \[(?P<index>-?[0-9]{1,9})\]
+      | \[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]""",
     re.VERBOSE,
 )
 
@@ -71,20 +76,49 @@ def json_path(path: str) -> Sequence[str | int]:
 def _step(match: re.Match[str]) -> str | int:
     if match["index"] is not None:
         return int(match["index"])
-    if match["name"] is not None:
-        return match["name"]
-    quoted = match["single"] if match["single"] is not None else match["double"]
-    return re.sub(r"\\(.)", r"\1", quoted)
+    return match["name"] if match["name"] is not None else _unquoted(match["quoted"])
 
 
-@lru_cache(maxsize=256)
+def _unquoted(quoted: str) -> str:
+    """The name in quotes. Its escapes are those of JSON, and in single quotes the two quotes change their roles."""
+    inner = quoted[1:-1]
+    if quoted.startswith("'"):
+        inner = inner.replace("\\'", "'").replace('"', '\\"')
+    try:
+        return str(json.loads(f'"{inner}"'))
+    except ValueError as error:
+        raise ValueError(f"{quoted} holds an escape that JSON does not have, or a control character") from error
+
+
+@lru_cache(maxsize=64)
 def bounded_regex(pattern: str) -> regex.Pattern[str]:
-    """The compiled pattern; search with `timeout=REGEX_SECONDS`. Raises ValueError when it is none."""
+    """The compiled pattern; search with `timeout=REGEX_SECONDS`. Raises ValueError when it is none, or too large."""
     import regex  # noqa: PLC0415 - most tasks have none, and the import costs a cold start
 
     if len(pattern) > REGEX_LENGTH:
         raise ValueError(f"is longer than {REGEX_LENGTH} characters")
+    if _VERBOSE.search(pattern):
+        raise ValueError("sets the flag x, which is not taken: write it without spaces and comments")
+    if _steps(pattern) > REGEX_STEPS:
+        raise ValueError(f"repeats too much: its counted repetitions come to more than {REGEX_STEPS} steps")
     try:
-        return regex.compile(pattern)
+        return regex.compile(pattern, cache_pattern=False)
     except (regex.error, RecursionError) as error:
         raise ValueError(f"is no regular expression: {error}") from error
+
+
+_VERBOSE = re.compile(r"(?<!\\)(?:\\\\)*\(\?[\w^-]*x")
+"""The flag x would let spaces and comments hide a repetition from `_steps`."""
+
+_LEAST = re.compile(r"(\)?)\{([0-9]+)")
+
+
+def _steps(pattern: str) -> int:
+    """As many steps as the unrolled pattern has, or more: groups count as if each stood inside the others."""
+    atoms, groups = len(pattern), 1
+    for group, least in _LEAST.findall(pattern):
+        if group:
+            groups *= max(1, int(least))
+        else:
+            atoms += int(least)
+    return atoms * groups

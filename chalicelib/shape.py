@@ -7,7 +7,7 @@ so that a caller mends a request once. Nothing is converted: what passes is used
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -105,11 +105,11 @@ class Number:
         if type(value) is not int and (self.whole or type(value) is not float):
             yield Fault(pointer, f"must be {wanted}, not {json.dumps(value)[:40]}")
         elif not self.least <= value <= self.most:
-            yield Fault(pointer, f"must be from {self.least:g} to {self.most:g}")
+            yield Fault(pointer, f"must be from {self.least:,} to {self.most:,}")
 
     def form(self) -> str:
         """In words."""
-        return f"{'whole number' if self.whole else 'number'}, {self.least:,g} to {self.most:,g}"
+        return f"{'whole number' if self.whole else 'number'}, {self.least:,} to {self.most:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +151,11 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapOf:
-    """An object whose keys the caller chooses: at most `most`, each value of one shape."""
+    """An object whose keys the caller chooses: at most `most`, of at most `longest` characters; values of one shape."""
 
     shape: Shape
     most: int
+    longest: int = 200
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type or size, and every fault of every value."""
@@ -164,6 +165,8 @@ class MapOf:
             yield Fault(pointer, f"must have at most {self.most} members, and has {len(value)}")
         else:
             for key, item in value.items():
+                if len(key) > self.longest:
+                    yield Fault(child(pointer, key), f"has a name of more than {self.longest} characters")
                 yield from self.shape.faults(item, child(pointer, key))
 
     def form(self) -> str:
@@ -200,10 +203,16 @@ def parse(raw: bytes) -> Any:
     """The JSON value in `raw`. Raises InvalidRequest for what is not JSON (RFC 8259) in UTF-8.
 
     Refused too, because they would not come out as they went in: a name twice in one object,
-    numbers that no double holds, halves of surrogate pairs, NUL-deep nesting.
+    numbers that no double holds, halves of surrogate pairs, nesting deeper than `MOST_DEPTH`.
     """
     try:
-        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(
+            raw.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise InvalidRequest(faults=(Fault("", f"is not valid UTF-8 at byte {error.start}"),)) from error
@@ -213,9 +222,37 @@ def parse(raw: bytes) -> Any:
         detail = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise InvalidRequest(faults=(Fault("", detail),)) from error
     except (ValueError, RecursionError) as error:
-        detail = "is nested too deep" if isinstance(error, RecursionError) else f"cannot be taken: {error}"
+        detail = _TOO_DEEP if isinstance(error, RecursionError) else f"cannot be taken: {error}"
         raise InvalidRequest(faults=(Fault("", detail),)) from error
+    if too_deep(value):
+        raise InvalidRequest(faults=(Fault("", _TOO_DEEP),))
     return value
+
+
+MOST_DEPTH = 100
+"""Objects and lists inside each other, at most. Python writes and compares JSON by recursion, and its limit (1,000
+calls, wherever they began) would otherwise let in what a later step cannot write."""
+
+_TOO_DEEP = f"is nested too deep: more than {MOST_DEPTH} levels"
+
+
+def too_deep(value: Json) -> bool:
+    """Whether objects and lists stand inside each other deeper than `MOST_DEPTH`."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _members(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def escaped(text: str) -> str:
+    """The text with each half of a surrogate pair written out, as JSON does: JSON may hold one, UTF-8 may not."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -223,7 +260,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f'"{twice}" stands twice in one object')
+        raise ValueError(f'"{escaped(twice[:80])}" stands twice in one object')
     return found
 
 
@@ -236,3 +273,13 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"the number {text[:40]} is too large")
     return number
+
+
+MOST_DIGITS = 4300
+"""Digits of a whole number, at most: Python reads no more, so that nobody keeps it busy with them."""
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits is too long; at most {MOST_DIGITS} are read")
+    return int(text)

@@ -126,7 +126,7 @@ class Attempt:
     """One try at a task; kept, never overwritten.
 
     `number` counts within `round`, from 1. `fence` counts every claim of the task's life.
-    `reply` is what was kept of the reply's body, as text; `reply_bytes` how long it was in all;
+    `reply` is what was kept of the reply's body, as text; `reply_bytes` how long it was in all, in UTF-8;
     `wait` the seconds until the next try that were decided then, None when there is none.
     """
 

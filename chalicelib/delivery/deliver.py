@@ -14,7 +14,7 @@ from chalicelib.accept import enqueue
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.delivery.compose import compose
-from chalicelib.delivery.judge import Judgement, judge, no_reply, text_of
+from chalicelib.delivery.judge import Judgement, excerpt, judge, no_reply
 from chalicelib.delivery.retry import Again, GiveUp, Place, all_used, decide, place, retry_after
 from chalicelib.errors import LostLease, SendFailed
 from chalicelib.life import NotYet, Spent, Stale
@@ -63,8 +63,8 @@ def _try_once(world: World, task: Task) -> tuple[Attempt, Reply | None]:
     except SendFailed as failure:
         return _ended(world, task, started, no_reply(failure)), None
     attempt = _ended(world, task, started, judge(task.request.expect, reply))
-    kept = text_of(Reply(status=reply.status, headers=reply.headers, body=reply.body[: world.settings.keep_limit]))
-    return evolve(attempt, status_code=reply.status, reply=kept, reply_bytes=len(reply.body)), reply
+    kept, length = excerpt(reply, world.settings.keep_limit)
+    return evolve(attempt, status_code=reply.status, reply=kept, reply_bytes=length), reply
 
 
 def _ended(world: World, task: Task, started: float, judgement: Judgement) -> Attempt:
@@ -126,7 +126,7 @@ def _exhaust_unattempted(world: World, task: Task, ticket: int) -> Outcome:
     """Every claim of the round is used up, or its deadline passed while it waited: no attempt is left to make."""
     policy = task.request.retry
     used_up = task.number >= policy.max_attempts
-    because = all_used(policy) if used_up else f"the deadline of {policy.deadline:g} s has passed"
+    because = all_used(policy) if used_up else f"the deadline of {policy.deadline} s has passed"
 
     def still_spent(it: Task) -> Task:
         if not isinstance(life.refusal(it, ticket, world.clock.now()), Spent):

@@ -1,0 +1,241 @@
+"""What is wrong with JSON that comes in: all of it at once, each fault with its pointer."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.errors import InvalidRequest
+from chalicelib.shape import (
+    MOST_DEPTH,
+    MOST_DIGITS,
+    Anything,
+    Field,
+    Flag,
+    ListOf,
+    MapOf,
+    Number,
+    Record,
+    Shape,
+    Text,
+    child,
+    parse,
+    require,
+)
+from chalicelib.task import Json
+
+NAME, COUNT = Text(least=1, most=5), Number(least=0, most=9, whole=True)
+
+
+def faults(shape: Shape, value: Json) -> list[tuple[str, str]]:
+    return [(fault.pointer, fault.detail) for fault in shape.faults(value, "")]
+
+
+@pytest.mark.parametrize(
+    ("shape", "value"),
+    [
+        (NAME, "a"),
+        (NAME, "上海上海上"),
+        (Text(most=0), ""),
+        (Text(most=9, choices=("GET", "PUT")), "PUT"),
+        (COUNT, 0),
+        (COUNT, 9),
+        (Number(least=0, most=1), 0.5),
+        (Number(least=0, most=1), 1),
+        (Number(least=0, most=1), -0.0),
+        (Flag(), False),
+        (ListOf(shape=NAME, most=2), []),
+        (ListOf(shape=NAME, most=2), ["a", "b"]),
+        (MapOf(shape=COUNT, most=1, longest=1), {"a": 1}),
+        (Anything(), None),
+        (Record(), {}),
+        (Record(fields={"a": Field(shape=NAME)}), {}),
+        (Record(fields={"a": Field(shape=NAME)}), {"a": None}),
+    ],
+)
+def test_what_has_the_shape_passes(shape: Shape, value: Json) -> None:
+    assert faults(shape, value) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "detail"),
+    [
+        (NAME, 1, "must be a string, not a number"),
+        (NAME, None, "must be a string, not null"),
+        (NAME, True, "must be a string, not true or false"),
+        (NAME, [], "must be a string, not a list"),
+        (NAME, {}, "must be a string, not an object"),
+        (NAME, "", "must have 1 to 5 characters, and has 0"),
+        (NAME, "abcdef", "must have 1 to 5 characters, and has 6"),
+        (Text(most=9, choices=("GET", "PUT")), "get", "must be one of GET, PUT"),
+        (COUNT, "1", 'must be a whole number, not "1"'),
+        (COUNT, True, "must be a whole number, not true"),
+        (COUNT, 1.0, "must be a whole number, not 1.0"),
+        (COUNT, None, "must be a whole number, not null"),
+        (COUNT, -1, "must be from 0 to 9"),
+        (COUNT, 10, "must be from 0 to 9"),
+        (COUNT, 10**4000, "must be from 0 to 9"),
+        (Number(least=1, most=2_592_000), 0.99, "must be from 1 to 2,592,000"),
+        (Number(least=0.1, most=3), 0, "must be from 0.1 to 3"),
+        (Number(least=0, most=1), False, "must be a number, not false"),
+        (Number(least=0, most=1), "0.5", 'must be a number, not "0.5"'),
+        (Number(least=0, most=1), float("nan"), "must be from 0 to 1"),
+        (Flag(), 1, "must be true or false, not a number"),
+        (Flag(), "true", "must be true or false, not a string"),
+        (ListOf(shape=NAME, most=2), "ab", "must be a list, not a string"),
+        (ListOf(shape=NAME, least=1, most=2), [], "must have 1 to 2 items, and has 0"),
+        (ListOf(shape=NAME, most=2), ["a"] * 3, "must have 0 to 2 items, and has 3"),
+        (MapOf(shape=NAME, most=1), [], "must be an object, not a list"),
+        (MapOf(shape=NAME, most=1), {"a": "a", "b": "b"}, "must have at most 1 members, and has 2"),
+        (Record(), [], "must be an object, not a list"),
+        (Record(), None, "must be an object, not null"),
+    ],
+)
+def test_what_has_not_the_shape_is_told_why(shape: Shape, value: Json, detail: str) -> None:
+    assert faults(shape, value) == [("", detail)]
+
+
+TREE = Record(
+    fields={
+        "id": Field(shape=NAME, required=True),
+        "counts": Field(shape=ListOf(shape=COUNT, most=5)),
+        "labels": Field(shape=MapOf(shape=NAME, most=5, longest=6)),
+        "inner": Field(shape=Record(fields={"deep": Field(shape=Record(fields={"n": Field(shape=COUNT)}))})),
+    }
+)
+
+
+def test_every_fault_at_any_depth_is_found_in_one_go() -> None:
+    value = {
+        "counts": [1, "2", 3, 40],
+        "labels": {"a/b": 1, "c~d": "x", "": "", "too long": "x"},
+        "inner": {"deep": {"n": 1.5, "m": 1}, "more": None},
+        "extra": {"n": 1},
+    }
+    assert dict(faults(TREE, value)) == {
+        "/id": "is missing",
+        "/counts/1": 'must be a whole number, not "2"',
+        "/counts/3": "must be from 0 to 9",
+        "/labels/a~1b": "must be a string, not a number",
+        "/labels/": "must have 1 to 5 characters, and has 0",
+        "/labels/too long": "has a name of more than 6 characters",
+        "/inner/deep/n": "must be a whole number, not 1.5",
+        "/inner/deep/m": "is unknown; known are n",
+        "/inner/more": "is unknown; known are deep",
+        "/extra": "is unknown; known are id, counts, labels, inner",
+    }
+
+
+@pytest.mark.parametrize("value", [{}, {"id": None}])
+def test_null_counts_as_absent_and_so_as_missing(value: Json) -> None:
+    assert faults(TREE, value) == [("/id", "is missing")]
+
+
+def test_an_item_or_a_member_that_may_be_named_freely_is_not_absent_when_null() -> None:
+    assert faults(TREE, {"id": "a", "counts": [None], "labels": {"a": None}}) == [
+        ("/counts/0", "must be a whole number, not null"),
+        ("/labels/a", "must be a string, not null"),
+    ]
+
+
+def test_require_raises_all_of_them() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        require(TREE, {"x": 1})
+    assert [fault.pointer for fault in refused.value.faults] == ["/x", "/id"]
+    require(TREE, {"id": "a"})
+
+
+@pytest.mark.parametrize(
+    ("key", "pointer"), [("a", "/a"), ("a/b", "/a~1b"), ("a~b", "/a~0b"), ("~1", "/~01"), ("", "/"), (0, "/0")]
+)
+def test_a_pointer_is_written_as_rfc_6901_has_it(key: str | int, pointer: str) -> None:
+    assert child("", key) == pointer
+
+
+# ── from bytes ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("raw", "detail"),
+    [
+        (b"", "is not JSON: Expecting value at line 1, column 1"),
+        (b"   ", "is not JSON"),
+        (b'{"a":1,}', "is not JSON"),
+        (b"{'a':1}", "is not JSON"),
+        (b"{}{}", "is not JSON: Extra data at line 1, column 3"),
+        (b'"a\nb"', "is not JSON: Invalid control character"),
+        (b"\x00", "is not JSON"),
+        (b"\xef\xbb\xbf{}", "is not JSON: Unexpected UTF-8 BOM"),
+        (b'"\xff"', "is not valid UTF-8 at byte 1"),
+        (b'"\xed\xa0\x80"', "is not valid UTF-8 at byte 1"),
+        ("{}".encode("utf-16"), "is not valid UTF-8 at byte 0"),
+        (b"NaN", "cannot be taken: NaN is no JSON number"),
+        (b"[-Infinity]", "cannot be taken: -Infinity is no JSON number"),
+        (b"1e999", "cannot be taken: the number 1e999 is too large"),
+        (b"-1e999", "cannot be taken: the number -1e999 is too large"),
+        (b"1" * 5000, "cannot be taken: a number of 5000 digits is too long; at most 4300 are read"),
+        (b'{"a":1,"b":2,"a":3}', 'cannot be taken: "a" stands twice in one object'),
+        (b'[{"a":{"":1,"":1}}]', 'cannot be taken: "" stands twice in one object'),
+        (rb'{"a":1,"\u0061":1}', 'cannot be taken: "a" stands twice in one object'),
+        (rb'{"\ud800":1,"\ud800":1}', r'cannot be taken: "\ud800" stands twice in one object'),
+        (rb'"\ud800"', "holds half of a surrogate pair"),
+        (rb'{"a":["\udc00x"]}', "holds half of a surrogate pair"),
+        (rb'{"\ude00\ud83d":1}', "holds half of a surrogate pair"),
+        (b"[" * 100_000, "is nested too deep"),
+        (b'{"a":' * 100_000, "is nested too deep"),
+        (b"[" * (MOST_DEPTH + 1) + b"]" * (MOST_DEPTH + 1), "is nested too deep: more than 100 levels"),
+        (b'[{"a":' * 60 + b"1" + b"}]" * 60, "is nested too deep: more than 100 levels"),
+    ],
+)
+def test_what_could_not_come_out_as_it_went_in_is_refused(raw: bytes, detail: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse(raw)
+    [fault] = refused.value.faults
+    assert (fault.pointer, fault.detail[: len(detail)]) == ("", detail)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        '"上海 😀 \\u0000"',
+        "-0.0",
+        "9" * MOST_DIGITS,
+        '{"a":{"a":1},"b":{"a":1}}',
+        "[" * MOST_DEPTH + "]" * MOST_DEPTH,
+        "1e308",
+        "12345678901234567890.5",
+    ],
+)
+def test_what_is_taken_comes_out_as_the_same_value(text: str) -> None:
+    value = parse(text.encode())
+    assert repr(parse(json.dumps(value, ensure_ascii=False).encode())) == repr(value)
+
+
+def test_big_whole_numbers_keep_every_digit_and_text_every_character() -> None:
+    assert parse('{"n":123456789012345678901234567890,"t":"\\ud83d\\ude00上"}'.encode()) == {
+        "n": 123456789012345678901234567890,
+        "t": "😀上",
+    }
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]":,0123456789.eE-+\\ud8 truefalsn', max_size=40).map(str.encode))
+def test_any_bytes_are_json_or_an_invalid_request(raw: bytes) -> None:
+    with suppress(InvalidRequest):
+        json.dumps(parse(raw), ensure_ascii=False, allow_nan=False).encode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.booleans())
+def test_all_json_is_taken_as_it_is(value: Json, ascii_only: bool) -> None:
+    assert repr(parse(json.dumps(value, ensure_ascii=ascii_only).encode())) == repr(value)
