@@ -1,0 +1,79 @@
+"""The pages tell the truth: links, commands, settings, and examples that the code takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.settings import SETTINGS
+from tests.house import House, in_turn, reply
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_make_command_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)) - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_setting_that_is_named_exists(page: Path) -> None:
+    known = {setting.variable for setting in SETTINGS}
+    assert set(re.findall(r"KKBIDA_[A-Z_]+", page.read_text())) - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_code_file_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"`((?:chalicelib|tests|infra|benchmarks|docs|console)/[\w./-]+\.\w+)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    english, chinese = (re.findall(r"```.*?```", page.read_text(), re.DOTALL) for page in PAGES[:2])
+    assert [block for block in english if "make run" not in block and "make package" not in block] == [
+        block for block in chinese if "make run" not in block and "make package" not in block
+    ]
+
+
+def posted(path: str) -> Any:
+    """What the README's curl sends to a path."""
+    match = re.search(rf"{path} -H '[^']+' -d '(.*?)'", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
+
+
+def test_the_first_task_of_the_readme_has_the_life_that_it_tells_of() -> None:
+    house = House()
+    task = posted("/v1/tasks")
+    down = reply(503, "not now")
+    house.outside.answers[task["url"]] = in_turn(down, down, reply(200, "success"))
+    task_id = house.call("submit", task)[1]["task_id"]
+    house.pass_time(6)
+    shown = house.look(task_id)
+    block = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    told = json.loads(block[1])
+    assert told["status"] == shown["status"]
+    assert [{key: it[key] for key in said} for it, said in zip(shown["attempts"], told["attempts"], strict=True)] == (
+        told["attempts"]
+    )
+
+
+def test_the_channel_of_the_readme_is_taken() -> None:
+    assert House().call("create_channel", posted("/v1/channels"))[0] == 201
