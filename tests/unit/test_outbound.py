@@ -1,0 +1,887 @@
+"""The outbound door against real sockets on loopback: what it sends, what it refuses, and where it stops reading."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import select
+import socket
+import ssl
+import threading
+import traceback
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis.strategies import text
+
+from chalicelib.errors import Kind, SendFailed
+from chalicelib.outbound import MOST_LOOK_UPS, Outbound, aim_at
+from chalicelib.ports import Outgoing, Reply
+from chalicelib.settings import load
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LIMIT = 65_536
+pytestmark = pytest.mark.filterwarnings("error")  # a socket left open warns
+SHORT = 0.2
+"""Seconds: the time of an attempt that is to run out."""
+
+# ── a receiver that does as the test says ────────────────────────────────────────────────────────
+
+Answer = Callable[[socket.socket], None]
+
+
+def says(reply: bytes) -> Answer:
+    return lambda connection: connection.sendall(reply)
+
+
+def drips(first: bytes, drop: bytes) -> Answer:
+    """Sends a drop twenty times a second until the other side hangs up."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(first)
+        while not select.select([connection], [], [], 0.05)[0]:
+            connection.sendall(drop)
+
+    return answer
+
+
+def says_nothing(_: socket.socket) -> None:
+    """The silence ends when the other side hangs up."""
+
+
+def hangs_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+class Receiver:
+    """Reads each request, answers as told, and waits for the other side to hang up."""
+
+    def __init__(self, answer: Answer, *, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=64)
+        self._answer = answer
+        self._context = context
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http{'s' if context else ''}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        self.requests: list[bytes] = []
+        self.hung_up = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
+
+    def _handle(self, plain: socket.socket) -> None:
+        with plain, suppress(OSError):
+            connection = self._context.wrap_socket(plain, server_side=True) if self._context else plain
+            with connection, suppress(ConnectionError):
+                self.requests.append(read_request(connection))
+                self._answer(connection)
+                while connection.recv(LIMIT):
+                    pass
+            self.hung_up.set()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    read = b""
+    while not complete(read) and (more := connection.recv(LIMIT)):
+        read += more
+    return read
+
+
+def complete(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    lengths = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return bool(end) and len(body) >= sum(lengths)
+
+
+Receive = Callable[..., Receiver]
+
+
+@pytest.fixture
+def receive() -> Iterator[Receive]:
+    with ExitStack() as stack:
+        yield lambda answer, **how: stack.enter_context(closing(Receiver(answer, **how)))
+
+
+def names(**addresses: list[str]) -> Callable[[str], list[str]]:
+    """A resolver that knows these names, with `_` for the dot."""
+
+    def resolve(name: str) -> list[str]:
+        try:
+            return addresses[name.replace(".", "_")]
+        except KeyError:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
+
+    return resolve
+
+
+def outbound(allow: str = "127.0.0.0/8,::1/128", *, ports: str = "", **injected: Any) -> Outbound:
+    settings = {
+        "KKBIDA_ALLOW_NETWORKS": allow,
+        "KKBIDA_READ_LIMIT": str(LIMIT),
+        "KKBIDA_CONNECT_TIMEOUT": "1",
+        "KKBIDA_PORTS": ports,
+    }
+    return Outbound(load(settings), **injected)
+
+
+def post(
+    url: str, body: bytes | None = b"{}", *, headers: Mapping[str, str] | None = None, timeout: float = 20
+) -> Outgoing:
+    return Outgoing(method="POST", url=url, headers=headers or {}, body=body, timeout=timeout)
+
+
+def failure(door: Outbound, outgoing: Outgoing) -> SendFailed:
+    with pytest.raises(SendFailed) as caught:
+        door.send(outgoing)
+    return caught.value
+
+
+def head(request: bytes) -> list[str]:
+    """The request line, then the headers, sorted."""
+    first, *headers = request.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
+    return [first, *sorted(headers)]
+
+
+# ── what is sent ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_request_carries_what_it_was_given_and_what_frames_it_and_nothing_else(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    door = outbound(resolve=names(partner_example=["127.0.0.1"]))
+    outgoing = Outgoing(
+        method="POST",
+        url=f"http://partner.example:{receiver.port}/a/b?c=d#e",
+        headers={"X-Order": "42", "User-Agent": "kkbida/1"},
+        body=b'{"a":1}',
+        timeout=20,
+    )
+    assert door.send(outgoing) == Reply(status=200, headers={"content-length": "2"}, body=b"ok")
+    assert head(receiver.requests[0]) == [
+        "POST /a/b?c=d HTTP/1.1",
+        "Accept-Encoding: identity",
+        "Content-Length: 7",
+        f"Host: partner.example:{receiver.port}",
+        "User-Agent: kkbida/1",
+        "X-Order: 42",
+    ]
+    assert receiver.requests[0].endswith(b'\r\n\r\n{"a":1}')
+
+
+@pytest.mark.parametrize(
+    ("method", "length"),
+    [("GET", []), ("HEAD", []), ("POST", ["0"]), ("PUT", ["0"]), ("PATCH", ["0"]), ("DELETE", ["0"])],
+)
+def test_a_request_without_a_body_invents_none(receive: Receive, method: str, length: list[str]) -> None:
+    receiver = receive(says(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    outbound().send(Outgoing(method=method, url=receiver.url, timeout=20))
+    assert head(receiver.requests[0]) == [
+        f"{method} / HTTP/1.1",
+        "Accept-Encoding: identity",
+        *[f"Content-Length: {value}" for value in length],
+        f"Host: 127.0.0.1:{receiver.port}",
+    ]
+
+
+def test_a_task_cannot_say_another_host_or_another_length(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    lies = {"host": "other.example", "Content-length": "1", "TRANSFER-ENCODING": "chunked", "Accept-Encoding": "gzip"}
+    outbound().send(post(receiver.url, headers=lies))
+    assert head(receiver.requests[0]) == [
+        "POST / HTTP/1.1",
+        "Accept-Encoding: gzip",
+        "Content-Length: 2",
+        f"Host: 127.0.0.1:{receiver.port}",
+    ]
+
+
+def test_a_url_in_chinese_goes_out_in_ascii(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    door = outbound(resolve=lambda name: ["127.0.0.1"] if name == "xn--fsqu00a.example" else [])
+    door.send(post(f"http://例子.example:{receiver.port}/上海?城=市 区"))
+    assert head(receiver.requests[0])[0] == "POST /%E4%B8%8A%E6%B5%B7?%E5%9F%8E=%E5%B8%82%20%E5%8C%BA HTTP/1.1"
+    assert f"Host: xn--fsqu00a.example:{receiver.port}" in head(receiver.requests[0])
+
+
+def test_an_ipv6_literal_keeps_its_brackets(receive: Receive) -> None:
+    receiver = receive(says(OK), host="::1")
+    assert outbound().send(post(receiver.url)).status == 200
+    assert f"Host: [::1]:{receiver.port}" in head(receiver.requests[0])
+
+
+def test_neither_a_proxy_nor_a_netrc_of_the_environment_is_used(
+    receive: Receive, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    receiver, proxy = receive(says(OK)), receive(says(OK))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    outbound().send(post(receiver.url))
+    assert proxy.requests == []
+    assert "authorization" not in receiver.requests[0].decode().lower()
+
+
+def test_a_header_that_http_cannot_carry_is_a_failure_like_any_other(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    assert failure(outbound(), post(receiver.url, headers={"X-City": "上海"})).kind is Kind.BROKEN
+    secret = "hunter2"
+    failed = failure(outbound(), post(receiver.url, headers={"X-City": f"{secret}\r\nX-Other: b"}))
+    assert failed.kind is Kind.BROKEN
+    assert secret not in "".join(traceback.format_exception(failed))
+    assert b"X-Other" not in b"".join(receiver.requests)
+
+
+# ── what comes back ──────────────────────────────────────────────────────────────────────────────
+
+
+def chunked(body: bytes, size: int = 1000) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Reply(status=204)),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", Reply(status=304)),
+        (b"HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", Reply(status=599, headers={"content-length": "0"})),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n", Reply(status=101, headers={"upgrade": "h2c"})),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + OK,
+            Reply(status=200, headers={"content-length": "2"}, body=b"ok"),
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n",
+            Reply(status=200, headers={"x-a": "1, 2", "content-length": "0"}),
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 2500) + b"\r\n",
+            Reply(status=200, headers={"transfer-encoding": "chunked"}, body=b"x" * 2500),
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 13\r\n\r\n" + zlib.compress(b"hello"),
+            Reply(status=200, headers={"content-encoding": "deflate", "content-length": "13"}, body=b"hello"),
+        ),
+    ],
+)
+def test_any_complete_reply_is_a_reply(receive: Receive, raw: bytes, reply: Reply) -> None:
+    receiver = receive(says(raw))
+    assert outbound().send(post(receiver.url)) == reply
+    assert receiver.hung_up.wait(10)
+
+
+def test_a_reply_without_a_length_ends_where_the_receiver_hangs_up(receive: Receive) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello")
+        hangs_up(connection)
+
+    assert outbound().send(post(receive(answer).url)) == Reply(status=200, body=b"hello")
+
+
+def test_the_reply_to_a_head_has_no_body_whatever_its_length_says(receive: Receive) -> None:
+    receiver = receive(says(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"))
+    reply = outbound().send(Outgoing(method="HEAD", url=receiver.url, timeout=20))
+    assert reply == Reply(status=200, headers={"content-length": "99999999"})
+
+
+@pytest.mark.parametrize("location", ["{other}", "http://[", "nonsense:", "/", "//", "\xff"])
+def test_a_redirect_is_a_reply_and_is_not_followed(receive: Receive, location: str) -> None:
+    other = receive(says(OK))
+    location = location.format(other=other.url)
+    raw = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 5\r\n\r\nmoved".encode("latin-1")
+    reply = outbound().send(post(receive(says(raw)).url))
+    assert (reply.status, reply.headers["location"], reply.body) == (302, location, b"moved")
+    assert other.requests == []
+
+
+def test_a_cookie_is_a_header_like_any_other(receive: Receive) -> None:
+    receiver = receive(says(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"))
+    door = outbound()
+    assert door.send(post(receiver.url)).headers["set-cookie"] == "a=b; Path=/"
+    door.send(post(receiver.url))
+    assert b"a=b" not in receiver.requests[1]
+
+
+# ── caps in bytes ────────────────────────────────────────────────────────────────────────────────
+
+
+def framed(body: bytes, *headers: str) -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", *headers, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def test_a_body_as_long_as_the_limit_is_read(receive: Receive) -> None:
+    receiver = receive(says(framed(b"x" * LIMIT)))
+    assert outbound().send(post(receiver.url)).body == b"x" * LIMIT
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(framed(b"x" * (LIMIT + 1)), id="one byte more"),
+        pytest.param(CHUNKED + chunked(b"x" * (LIMIT + 1)) + b"\r\n", id="one byte more, in chunks"),
+        pytest.param(CHUNKED + (b"1;" + b"e" * 60_000 + b"\r\nx\r\n") * 20, id="chunks that are mostly extension"),
+        pytest.param(CHUNKED + b"0\r\n" + b"X: y\r\n" * 100_000, id="trailers without end"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000, id="interim replies without end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 50, id="headers without end"),
+        pytest.param(framed(gzip.compress(b"") * 50_000, "Content-Encoding: gzip"), id="much that decodes to nothing"),
+    ],
+)
+def test_a_reply_that_is_too_large_is_not_read_to_its_end(receive: Receive, raw: bytes) -> None:
+    receiver = receive(says(raw))
+    failed = failure(outbound(), post(receiver.url))
+    assert failed.kind is Kind.TOO_LARGE
+    assert failed.detail == "127.0.0.1 sent more than the 65536 bytes that are read."
+    assert receiver.hung_up.wait(10)
+
+
+ZEROS = b"\0" * 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", gzip.compress(ZEROS)),
+        ("deflate", zlib.compress(ZEROS)),
+        ("gzip, gzip", gzip.compress(gzip.compress(ZEROS))),
+        ("gzip", gzip.compress(b"\0" * LIMIT) * 200),
+    ],
+)
+@pytest.mark.parametrize("status", ["200 OK", "302 Found\r\nLocation: /"])
+def test_a_bomb_does_not_go_off(receive: Receive, encoding: str, bomb: bytes, status: str) -> None:
+    plain = f"HTTP/1.1 {status}\r\nContent-Encoding: {encoding}\r\n".encode()
+    for raw in (
+        plain + f"Content-Length: {len(bomb)}\r\n\r\n".encode() + bomb,
+        plain + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(bomb) + b"\r\n",
+    ):
+        receiver = receive(says(raw))
+        door, outgoing = outbound(), post(receiver.url)
+        tracemalloc.start()
+        failed = failure(door, outgoing)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert failed.kind is Kind.TOO_LARGE
+        assert peak < 2_000_000
+
+
+# ── caps in time ─────────────────────────────────────────────────────────────────────────────────
+
+
+NOT_IN_TIME = [
+    pytest.param(says_nothing, Kind.READ_TIMEOUT, id="silence"),
+    pytest.param(says(b"H"), Kind.TOTAL_TIMEOUT, id="a byte, then silence"),
+    pytest.param(drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), Kind.TOTAL_TIMEOUT, id="headers, dripping"),
+    pytest.param(drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), Kind.TOTAL_TIMEOUT, id="a body, dripping"),
+]
+NOT_IN_TIME_EITHER = [
+    pytest.param(drips(b"", b"H"), Kind.TOTAL_TIMEOUT, id="a status line, dripping"),
+    pytest.param(drips(b"HTTP/1.1 200 OK\r\nX: ", b"y"), Kind.TOTAL_TIMEOUT, id="one header, dripping"),
+    pytest.param(drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), Kind.TOTAL_TIMEOUT, id="interim replies, dripping"),
+    pytest.param(drips(CHUNKED, b"1\r\nx\r\n"), Kind.TOTAL_TIMEOUT, id="chunks, dripping"),
+    pytest.param(drips(CHUNKED + b"0\r\n", b"X: y\r\n"), Kind.TOTAL_TIMEOUT, id="trailers, dripping"),
+    pytest.param(says(framed(b"xy")[:-1]), Kind.TOTAL_TIMEOUT, id="a body that lacks its last byte"),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), NOT_IN_TIME + NOT_IN_TIME_EITHER)
+def test_an_attempt_ends_with_its_time(receive: Receive, answer: Answer, kind: Kind) -> None:
+    receiver = receive(answer)
+    failed = failure(outbound(), post(receiver.url, timeout=SHORT))
+    assert failed.kind is kind
+    assert "127.0.0.1" in failed.detail
+    assert "0.2 s" in failed.detail
+    assert receiver.hung_up.wait(10)
+
+
+@pytest.mark.parametrize(("answer", "kind"), NOT_IN_TIME)
+def test_an_encrypted_attempt_ends_with_its_time(
+    receive: Receive, answer: Answer, kind: Kind, authority: trustme.CA
+) -> None:
+    receiver = receive(answer, context=serving(authority, "127.0.0.1"))
+    assert failure(outbound(context=trusting(authority)), post(receiver.url, timeout=SHORT)).kind is kind
+    assert receiver.hung_up.wait(10)
+
+
+def test_a_receiver_that_does_not_read_ends_with_the_attempts_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert failure(outbound(), post(url, b"x" * 30_000_000, timeout=SHORT)).kind is Kind.READ_TIMEOUT
+
+
+@contextmanager
+def deaf(host: str, port: int = 0) -> Iterator[int]:
+    """A port where a connection is neither taken nor refused: its queue is full, and nobody takes from it."""
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+def test_a_host_that_does_not_answer_the_connection_is_given_up_within_the_cap() -> None:
+    with deaf("127.0.0.1") as port:
+        failed = failure(outbound(), post(f"http://127.0.0.1:{port}/", timeout=SHORT))
+        assert (failed.kind, failed.detail) == (Kind.CONNECT_TIMEOUT, "No connection to 127.0.0.1 within 0.2 s.")
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(receive: Receive) -> None:
+    receiver = receive(says(OK), host="127.0.0.3")
+    door = outbound(resolve=names(partner_example=["127.0.0.2", "127.0.0.3"]))
+    with deaf("127.0.0.2", receiver.port):
+        assert door.send(post(f"http://partner.example:{receiver.port}/", timeout=0.6)).status == 200
+
+
+def test_the_connect_cap_covers_the_tls_handshake(receive: Receive) -> None:
+    receiver = receive(says_nothing)
+    failed = failure(outbound(), post(receiver.url.replace("http", "https"), timeout=20))
+    assert (failed.kind, failed.detail) == (Kind.CONNECT_TIMEOUT, "No connection to 127.0.0.1 within 1 s.")
+    assert receiver.hung_up.wait(10)
+
+
+def test_a_handshake_that_drips_ends_with_the_connect_cap() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(LIMIT)
+                drips(b"\x16\x03\x03\x40\x00", b"\x02")(connection)
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        failed = failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=SHORT))
+        assert failed.kind is Kind.CONNECT_TIMEOUT
+        dripping.join()
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def hanging() -> Iterator[Callable[[str], list[str]]]:
+    """A resolver that answers when the test is over."""
+    over = threading.Event()
+
+    def resolve(_: str) -> list[str]:
+        over.wait()
+        return ["127.0.0.1"]
+
+    yield resolve
+    over.set()
+
+
+def test_a_name_without_an_address_is_a_failure_of_its_own_kind() -> None:
+    failed = failure(outbound(resolve=names()), post("http://partner.example/"))
+    assert failed.kind is Kind.DNS
+    assert failed.detail == "The name partner.example was not found: Name or service not known."
+    assert failure(outbound(resolve=lambda _: []), post("http://partner.example/")).kind is Kind.DNS
+
+
+def test_a_resolver_that_hangs_does_not_outlive_the_cap(hanging: Callable[[str], list[str]]) -> None:
+    door = outbound(resolve=hanging)
+    failed = failure(door, post("http://partner.example/", timeout=SHORT))
+    assert (failed.kind, failed.detail) == (Kind.DNS, "The name partner.example was not looked up within 0.2 s.")
+
+
+def test_look_ups_that_hang_do_not_pile_up(hanging: Callable[[str], list[str]]) -> None:
+    door = outbound(resolve=hanging)
+    for _ in range(MOST_LOOK_UPS + 10):
+        assert failure(door, post("http://partner.example/", timeout=0.001)).kind is Kind.DNS
+    assert sum(thread.name == "look-up" for thread in threading.enumerate()) <= MOST_LOOK_UPS
+
+
+def test_look_ups_that_have_ended_make_room_for_others() -> None:
+    door = outbound("", resolve=names(partner_example=["8.8.8.8"]))
+    for _ in range(MOST_LOOK_UPS + 10):
+        door.check("http://partner.example/")
+        with pytest.raises(SendFailed, match="not found"):
+            door.send(post("http://other.example/"))
+
+
+def test_a_name_is_looked_up_once_and_the_vetted_address_is_the_one_connected_to(receive: Receive) -> None:
+    public, private = receive(says(OK), host="127.0.0.2"), receive(says(OK))
+    answers = [["127.0.0.2"], ["127.0.0.1"], ["127.0.0.1"]]
+    asked: list[str] = []
+
+    def rebinding(name: str) -> list[str]:
+        asked.append(name)
+        return answers[len(asked) - 1]
+
+    door = outbound("127.0.0.2/32", resolve=rebinding)
+    assert door.send(post(f"http://partner.example:{public.port}/")).status == 200
+    assert asked == ["partner.example"]
+    assert failure(door, post(f"http://partner.example:{private.port}/")).kind is Kind.FORBIDDEN
+    assert private.requests == []
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.2", "127.0.0.9"], ["127.0.0.9", "127.0.0.2"], ["127.0.0.2", "::1%1"]])
+def test_one_bad_address_is_enough_to_refuse_a_host(receive: Receive, addresses: list[str]) -> None:
+    receiver = receive(says(OK), host="127.0.0.2")
+    door = outbound("127.0.0.2/32", resolve=lambda _: addresses)
+    failed = failure(door, post(f"http://partner.example:{receiver.port}/"))
+    assert failed.kind is Kind.FORBIDDEN
+    assert "partner.example" in failed.detail
+    assert receiver.requests == []
+
+
+def test_the_next_address_is_tried_when_one_takes_no_connection(receive: Receive) -> None:
+    receiver = receive(says(OK), host="127.0.0.3")
+    door = outbound(resolve=names(partner_example=["::1", "127.0.0.2", "127.0.0.3"]))
+    assert door.send(post(f"http://partner.example:{receiver.port}/")).status == 200
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────────
+
+LOOPBACK = [
+    "http://127.0.0.1/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "http://0x7f000001/",
+    "http://0177.0.0.1/",
+    "http://0/",
+    "http://localhost/",
+    "http://LOCALHOST/",
+    "http://[::1]/",
+    "http://[::]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://127.0.0.1#8.8.8.8/",
+    "http://127.0.0.1?8.8.8.8/",
+]
+PRIVATE = [
+    "http://[64:ff9b::7f00:1]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[fe80::1%eth0]/",
+    "https://169.254.169.254/latest/meta-data/",
+    "http://10.0.0.1:8080/",
+]
+UNUSABLE = [
+    "http://１２７.0.0.1/",
+    "http://127。0。0。1/",
+    "http://①②⑦.0.0.1/",
+    "http://user:hunter2@8.8.8.8/",
+    "http://user@8.8.8.8/",
+    "http://@8.8.8.8/",
+    "http://8.8.8.8\\@127.0.0.1/",
+    "http://127.0.0.1\\@8.8.8.8/",
+    "http://8.8.8.8\\.example/",
+    "http://8.8.8.8:80@127.0.0.1/",
+    "ftp://8.8.8.8/",
+    "file:///etc/passwd",
+    "gopher://8.8.8.8/",
+    "httpx://8.8.8.8/",
+    "http:///path",
+    "http://",
+    "http://:80/",
+    "http:8.8.8.8",
+    "//8.8.8.8/",
+    "8.8.8.8",
+    "",
+    "http://8.8.8.8:99999/",
+    "http://8.8.8.8:x/",
+    "http://[::1/",
+    "http://[v1.x]/",
+    "http://*.example/",
+    "http://a b/",
+    "http://a\x00b/",
+]
+
+
+@pytest.mark.parametrize("url", LOOPBACK)
+def test_nothing_is_sent_to_this_computer_however_it_is_written(url: str) -> None:
+    assert failure(outbound(""), post(url)).kind is Kind.FORBIDDEN
+
+
+@pytest.mark.parametrize("url", LOOPBACK + PRIVATE)
+def test_a_private_address_is_refused_at_submission_already(url: str) -> None:
+    with pytest.raises(SendFailed, match="which is not allowed") as caught:
+        outbound("").check(url)
+    assert caught.value.kind is Kind.FORBIDDEN
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_url_that_is_none_or_means_two_things_is_refused(url: str) -> None:
+    with pytest.raises(SendFailed) as caught:
+        aim_at(url, frozenset())
+    assert caught.value.kind is Kind.FORBIDDEN
+    assert "hunter2" not in caught.value.detail
+
+
+def test_a_trailing_dot_makes_no_other_host() -> None:
+    door = outbound("", resolve=names(localhost_=["127.0.0.1"]))
+    assert failure(door, post("http://localhost./")).kind is Kind.FORBIDDEN
+    assert failure(door, post("http://127.0.0.1./")).kind in (Kind.FORBIDDEN, Kind.DNS)
+
+
+def test_only_the_ports_of_the_settings_are_used(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    assert outbound(ports=f"443,{receiver.port}").send(post(receiver.url)).status == 200
+    failed = failure(outbound(ports="80,443"), post(receiver.url))
+    assert failed.kind is Kind.FORBIDDEN
+    assert str(receiver.port) in failed.detail
+    assert failure(outbound(ports="8443"), post("https://127.0.0.1/")).detail.startswith("Port 443 ")
+
+
+@given(text() | text().map("http://{}".format) | text().map("http://a.example:{}/".format))
+def test_no_url_makes_it_stumble(url: str) -> None:
+    with suppress(SendFailed):
+        aim = aim_at(url, frozenset())
+        assert aim.host.isascii()
+        assert aim.scheme in ("http", "https")
+        assert 0 < aim.port < 65536
+
+
+# ── the check at submission ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_check_vets_what_a_name_resolves_to_and_a_literal_without_asking() -> None:
+    asked: list[str] = []
+
+    def resolve(name: str) -> list[str]:
+        asked.append(name)
+        return ["8.8.8.8"]
+
+    door = outbound("", resolve=resolve)
+    door.check("https://8.8.4.4/callback")
+    door.check("https://[2606:4700::1]/callback")
+    assert asked == []
+    door.check("https://partner.example/callback")
+    assert asked == ["partner.example"]
+
+
+def test_a_check_lets_a_name_pass_that_does_not_resolve_just_now(hanging: Callable[[str], list[str]]) -> None:
+    outbound(resolve=names()).check("https://partner.example/")
+    outbound(resolve=hanging).check("https://partner.example/")
+
+
+def test_a_check_sends_nothing(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    outbound().check(receiver.url)
+    assert outbound().send(post(receiver.url)).status == 200
+    assert len(receiver.requests) == 1
+
+
+# ── what breaks ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nobody_listening_is_a_refusal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    failed = failure(outbound(), post(f"http://127.0.0.1:{port}/"))
+    assert (failed.kind, failed.detail) == (Kind.REFUSED, "127.0.0.1 took no connection: Connection refused.")
+
+
+@pytest.mark.parametrize(
+    ("raw", "cause"),
+    [
+        (b"", "RemoteDisconnected"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 abc\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/9.9 200 OK\r\n\r\n", "UnknownProtocol"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", "LineTooLong"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n", "HTTPException"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\nabc", "InvalidHeader"),
+        (framed(b"hello")[:-2], "IncompleteRead"),
+        (CHUNKED + b"5\r\nhel", "IncompleteRead"),
+        (CHUNKED + b"xyz\r\nhel", "InvalidChunkLength"),
+    ],
+)
+def test_what_is_cut_or_is_not_http_is_a_broken_connection(receive: Receive, raw: bytes, cause: str) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(raw)
+        hangs_up(connection)
+
+    failed = failure(outbound(), post(receive(answer).url))
+    assert failed.kind is Kind.BROKEN
+    assert failed.detail == f"The connection to 127.0.0.1 broke, or what came is not HTTP ({cause})."
+
+
+@pytest.mark.parametrize("wrong", ["Content-Length: 3, 4", "Content-Encoding: gzip\r\nContent-Length: 3", "X" * 70_000])
+def test_the_connection_is_closed_though_the_reply_cannot_be_read(receive: Receive, wrong: str) -> None:
+    receiver = receive(says(f"HTTP/1.1 200 OK\r\n{wrong}\r\n\r\nabc".encode()))
+    failed = failure(outbound(), post(receiver.url))
+    assert receiver.hung_up.wait(10)
+    assert failed.kind is Kind.BROKEN
+
+
+def test_a_reset_is_a_broken_connection(receive: Receive) -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+
+    assert failure(outbound(), post(receive(reset).url)).kind is Kind.BROKEN
+
+
+def test_a_body_that_is_not_encoded_as_it_says_is_a_broken_connection(receive: Receive) -> None:
+    receiver = receive(says(framed(b"not gzip", "Content-Encoding: gzip")))
+    failed = failure(outbound(), post(receiver.url))
+    assert (failed.kind, failed.detail) == (Kind.BROKEN, "The reply of 127.0.0.1 is not encoded as it says.")
+
+
+@pytest.mark.parametrize("answer", [says_nothing, hangs_up, says(b"HTTP/1.1 200 OK\r\n: broken\r\n\r\n"), says(OK)])
+def test_no_secret_of_a_url_or_a_header_reaches_a_log_or_an_error(
+    receive: Receive, caplog: pytest.LogCaptureFixture, answer: Answer
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver = receive(answer)
+    told, secret = "", "hunter2"
+    url = f"{receiver.url}{secret}?token={secret}"
+    try:
+        outbound().send(post(url, secret.encode(), headers={"Authorization": secret}, timeout=SHORT))
+    except SendFailed as error:
+        told = error.detail + "".join(traceback.format_exception(error))
+    assert receiver.requests[0].count(secret.encode()) == 4
+    assert secret not in told + caplog.text
+
+
+# ── TLS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def serving(authority: trustme.CA, *hosts: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*hosts).configure_cert(context)
+    return context
+
+
+class CountingContext(ssl.SSLContext):
+    """Counts how often certificates of authorities are read."""
+
+    loads = 0
+
+    def load_verify_locations(self, *args: Any, **kwargs: Any) -> None:
+        self.loads += 1
+        super().load_verify_locations(*args, **kwargs)
+
+
+def trusting(authority: trustme.CA) -> CountingContext:
+    context = CountingContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    return context
+
+
+PARTNER: Mapping[str, list[str]] = {"partner_example": ["127.0.0.1"]}
+
+
+def test_tls_names_the_host_of_the_url_and_checks_its_certificate(receive: Receive, authority: trustme.CA) -> None:
+    context = serving(authority, "partner.example")
+    named: list[str | None] = []
+    context.sni_callback = lambda _, name, __: named.append(name)
+    receiver = receive(says(OK), context=context)
+    door = outbound(resolve=names(**PARTNER), context=trusting(authority))
+    assert door.send(post(f"https://partner.example:{receiver.port}/")).body == b"ok"
+    assert named == ["partner.example"]
+    assert f"Host: partner.example:{receiver.port}" in head(receiver.requests[0])
+
+
+def test_a_certificate_for_an_address_is_checked_too(receive: Receive, authority: trustme.CA) -> None:
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    assert outbound(context=trusting(authority)).send(post(receiver.url)).status == 200
+    other = receive(says(OK), context=serving(authority, "127.0.0.2"))
+    assert failure(outbound(context=trusting(authority)), post(other.url)).kind is Kind.TLS
+
+
+def test_a_certificate_for_another_host_is_not_accepted(receive: Receive, authority: trustme.CA) -> None:
+    receiver = receive(says(OK), context=serving(authority, "other.example"))
+    door = outbound(resolve=names(**PARTNER), context=trusting(authority))
+    failed = failure(door, post(f"https://partner.example:{receiver.port}/"))
+    assert failed.kind is Kind.TLS
+    assert failed.detail.startswith("The certificate of partner.example is not accepted: Hostname mismatch")
+    assert receiver.requests == []
+
+
+def test_a_certificate_of_an_authority_nobody_knows_is_not_accepted(receive: Receive, authority: trustme.CA) -> None:
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    failed = failure(outbound(), post(receiver.url))
+    assert failed.kind is Kind.TLS
+    assert "unable to get local issuer certificate" in failed.detail
+
+
+def test_a_receiver_that_does_not_speak_tls_is_a_failure_of_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(LIMIT)
+
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        failed = failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/"))
+        assert failed.kind is Kind.TLS
+        speaking.join()
+
+
+def test_a_receiver_that_hangs_up_on_the_handshake_is_a_failure_of_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.close()
+
+        hanging_up = threading.Thread(target=hang_up)
+        hanging_up.start()
+        assert failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/")).kind is Kind.TLS
+        hanging_up.join()
+
+
+def test_a_receiver_that_wants_a_certificate_of_ours_is_a_failure_of_tls_without_secrets(
+    receive: Receive, authority: trustme.CA
+) -> None:
+    context = serving(authority, "127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    secret = "hunter2"
+    url = receive(says(OK), context=context).url + secret
+    failed = failure(outbound(context=trusting(authority)), post(url))
+    assert failed.kind is Kind.TLS
+    assert secret not in "".join(traceback.format_exception(failed))
+
+
+def test_the_authorities_are_read_once_and_not_for_each_connection(receive: Receive, authority: trustme.CA) -> None:
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    context = trusting(authority)
+    door = outbound(context=context)
+    for _ in range(3):
+        assert door.send(post(receiver.url)).status == 200
+    assert context.loads == 1
+
+
+# ── many at once ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_threads_that_share_it_get_each_their_own_reply(receive: Receive, authority: trustme.CA) -> None:
+    door = outbound(context=trusting(authority))
+    receivers = [receive(says(framed(str(n).encode()))) for n in range(4)]
+    receivers += [receive(says(framed(str(n).encode())), context=serving(authority, "127.0.0.1")) for n in (4, 5)]
+
+    def send(number: int) -> bool:
+        return door.send(post(receivers[number % 6].url)).body == str(number % 6).encode()
+
+    with ThreadPoolExecutor(24) as threads:
+        assert all(threads.map(send, range(240)))
