@@ -1,0 +1,771 @@
+"""What every store keeps of the promises in `ports.Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from chalicelib import life
+from chalicelib.errors import InvalidRequest, NotFound
+from chalicelib.life import NotYet, Spent, Stale
+from chalicelib.ports import Query, Store
+from chalicelib.task import Channel, Json, Notice, NoticeStatus, Status, Task, Verdict, evolve
+from tests.contract.backends import StoreBackend
+from tests.contract.samples import (
+    DAY,
+    GRACE,
+    HOUR,
+    LEASE,
+    NOW,
+    RETENTION,
+    at_once,
+    attempt,
+    audit,
+    channel,
+    notice,
+    request,
+    task,
+)
+
+# ── steps of a life ──────────────────────────────────────────────────────────────────────────────
+
+
+def added(store: Store, new: Task) -> Task:
+    assert store.add(new) is None
+    return new
+
+
+def claimed(store: Store, waiting: Task, now: float = NOW + 1) -> Task:
+    owned = store.claim(waiting.task_id, waiting.ticket, now=now, lease=LEASE)
+    assert isinstance(owned, Task)
+    return owned
+
+
+def replaced(store: Store, old: Task, new: Task) -> Task:
+    assert store.replace(old, new) is new
+    return new
+
+
+def failed(store: Store, owned: Task, now: float = NOW + 2) -> Task:
+    """Record that the claimed attempt failed; the next one is due in a minute."""
+    return replaced(store, owned, life.retry_later(owned, attempt(owned), now=now, grace=GRACE, parked=False))
+
+
+def delivered(store: Store, owned: Task, now: float = NOW + 2) -> Task:
+    ended = attempt(owned, Verdict.DELIVERED)
+    return replaced(store, owned, life.delivered(owned, ended, now=now, retention=RETENTION))
+
+
+def exhausted(store: Store, owned: Task, now: float = NOW + 2) -> Task:
+    ended = attempt(owned, wait=None)
+    spent = life.exhausted(owned, ended, "all 3 attempts are used", now=now, grace=GRACE, retention=RETENTION)
+    return replaced(store, owned, spent)
+
+
+def cancelled(store: Store, open_task: Task, now: float = NOW + 2) -> Task:
+    return replaced(store, open_task, life.cancel(open_task, now=now, retention=RETENTION))
+
+
+def fences(store: Store, of: Task) -> list[tuple[int, str | None]]:
+    return [(one.fence, one.verdict) for one in store.attempts(of)]
+
+
+# ── add and get ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_task_reads_back_as_it_was_added(store: Store) -> None:
+    new = added(store, task())
+    assert store.get(new.task_id) == new
+
+
+def test_there_is_no_task_that_nobody_added(store: Store) -> None:
+    assert store.get("3f1e9a52-0000-4000-8000-000000000000") is None
+
+
+def test_adding_an_id_again_gives_the_task_that_has_it_and_changes_nothing(store: Store) -> None:
+    first = claimed(store, added(store, task()))
+    other = task(first.task_id, asked=request(url="https://other.example/"))
+    assert store.add(other) == first
+    assert store.get(first.task_id) == first
+
+
+def test_of_many_who_add_the_same_id_one_is_first(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("this backend bears one caller at a time")
+    twins = [task("4c7d2b10-0000-4000-8000-000000000000", digest=str(n)) for n in range(8)]
+    known = at_once(8, lambda n: store_backend.store.add(twins[n]))
+    (first,) = (twin for twin, there in zip(twins, known, strict=True) if there is None)
+    assert [there for there in known if there is not None] == [first] * 7
+
+
+# ── what is stored stays what it is ──────────────────────────────────────────────────────────────
+
+
+BODIES: Mapping[str, Json] = {
+    "nothing": None,
+    "null inside": [None],
+    "false": False,
+    "empty text": "",
+    "empty object": {},
+    "Chinese": {"城市": "上海", "备注": "必达"},
+    "beyond the BMP": "𠮷野家 👩‍👩‍👧 ☃",
+    "controls and quotes": 'a\x00b\x7f\u2028"\\\n\ud7ff',
+    "half a surrogate pair": "\ud800",
+    "combining marks stay apart": "e\u0301 \u00e9",
+    "floats": [0.1, 1e308, 5e-324, 1.0, -0.0, 123456789.123456789],
+    "big integers": [2**53 + 1, 2**64, -(10**40)],
+    "numbers as text": ["007", "1e5"],
+    "a large one": {"rows": ["上海" * 500] * 66},
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_a_body_comes_back_exactly(store: Store, body: Json) -> None:
+    new = added(store, task(asked=request(body=body)))
+    owned = claimed(store, new)
+    ended = delivered(store, owned)
+    assert [repr(stored.request.body) for stored in (owned, ended)] == [repr(body)] * 2
+    again = store.get(new.task_id)
+    assert again == ended
+    assert repr(again.request.body) == repr(body)
+
+
+def test_every_part_of_a_request_comes_back(store: Store) -> None:
+    asked = request(
+        url="https://partner.example:8443/回调?a=1&b=%20",
+        method="PUT",
+        headers={"X-Order": "42", "x-ключ": "значение"},
+        params={"city": "上海", "n": 1.5, "list": [1, None]},
+        content_type="text/plain; charset=utf-8",
+        expect=evolve(request().expect, status=("2xx", "!204"), regex="^ok$", json={"$.code": 0}),
+        retry=evolve(request().retry, backoff="schedule", waits=(15, 15.5, 1800), give_up_on=("4xx", "!408")),
+        timeout=2.5,
+        source_app="订单",
+        target_app="结算",
+        labels={"order": "42", "标签": "值"},
+    )
+    new = added(store, task(asked=asked))
+    assert store.get(new.task_id) == new
+
+
+def test_times_keep_every_digit(store: Store) -> None:
+    new = added(store, task(at=NOW + 0.1234567))
+    assert store.get(new.task_id) == new
+
+
+def test_a_reply_of_sixty_kilobytes_is_kept_through_the_next_attempts(store: Store) -> None:
+    large = "忙" * 20_000
+    owned = claimed(store, added(store, task()))
+    first = attempt(owned, reply=large, reply_bytes=len(large.encode()))
+    now = replaced(store, owned, life.retry_later(owned, first, now=NOW + 2, grace=GRACE, parked=False))
+    assert store.get(now.task_id) == now
+    now = failed(store, claimed(store, now, NOW + 100), NOW + 101)
+    assert store.attempts(now) == [first, now.last]
+
+
+# ── claim ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_claim_counts_fences_and_leases(store: Store) -> None:
+    waiting = added(store, task())
+    owned = store.claim(waiting.task_id, 1, now=NOW + 1, lease=LEASE)
+    assert owned == life.claim(waiting, now=NOW + 1, lease=LEASE)
+    assert store.get(waiting.task_id) == owned
+
+
+def test_a_second_claim_knows_when_the_first_began(store: Store) -> None:
+    waiting = failed(store, claimed(store, added(store, task()), NOW + 1))
+    owned = store.claim(waiting.task_id, 1, now=NOW + 90, lease=LEASE)
+    assert owned == life.claim(waiting, now=NOW + 90, lease=LEASE)
+    assert isinstance(owned, Task)
+    assert owned.claimed_before == NOW + 1
+
+
+def no_change(it: Task) -> Task:
+    return it
+
+
+def as_leased(it: Task) -> Task:
+    return life.claim(it, now=NOW + 1, lease=LEASE)
+
+
+def as_delivered(it: Task) -> Task:
+    return life.delivered(as_leased(it), attempt(as_leased(it), Verdict.DELIVERED), now=NOW + 2, retention=RETENTION)
+
+
+def as_exhausted(it: Task) -> Task:
+    return life.exhausted(it, None, "gave up", now=NOW + 2, grace=GRACE, retention=RETENTION)
+
+
+def as_cancelled(it: Task) -> Task:
+    return life.cancel(it, now=NOW + 2, retention=RETENTION)
+
+
+def as_waiting(it: Task) -> Task:
+    leased = as_leased(it)
+    return life.retry_later(leased, attempt(leased), now=NOW + 2, grace=GRACE, parked=False)
+
+
+def as_used_up(it: Task) -> Task:
+    return evolve(as_waiting(it), number=3, fence=3)
+
+
+REFUSALS: Mapping[str, tuple[Callable[[Task], Task], int, float, object]] = {
+    # how the task stands, the message's ticket, seconds after NOW, what it must come to
+    "a ticket of the past": (lambda it: life.hurry(it, now=NOW + 1, grace=GRACE), 1, 5, Stale()),
+    "a ticket of the future": (no_change, 2, 5, Stale()),
+    "delivered": (as_delivered, 1, 5, Stale()),
+    "exhausted": (as_exhausted, 2, 5, Stale()),
+    "cancelled": (as_cancelled, 1, 5, Stale()),
+    "leased": (as_leased, 1, 5, NotYet(NOW + 76)),
+    "leased for one moment more": (as_leased, 1, 75.999, NotYet(NOW + 76)),
+    "not due": (as_waiting, 1, 5, NotYet(NOW + 62)),
+    "due in a moment": (as_waiting, 1, 61.999, NotYet(NOW + 62)),
+    "every claim used": (as_used_up, 1, 100, Spent),
+    "every claim used, and not due": (as_used_up, 1, 5, Spent),
+    "every claim used, and leased": (lambda it: evolve(as_used_up(it), lease_until=NOW + 90), 1, 5, NotYet(NOW + 90)),
+    "the deadline has come": (no_change, 1, DAY, Spent),
+    "the deadline has passed while it waited": (as_waiting, 1, DAY + 1, Spent),
+}
+
+
+@pytest.mark.parametrize(("become", "ticket", "after", "expected"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_claim_is_refused_and_changes_nothing(
+    store: Store, become: Callable[[Task], Task], ticket: int, after: float, expected: object
+) -> None:
+    new = added(store, task())
+    stands = become(new)
+    if stands is not new:
+        replaced(store, new, stands)
+    refused = store.claim(new.task_id, ticket, now=NOW + after, lease=LEASE)
+    assert refused == (Spent(stands) if expected is Spent else expected)
+    assert store.get(new.task_id) == stands
+
+
+def test_a_claim_of_an_unknown_task_is_stale(store: Store) -> None:
+    assert store.claim("3f1e9a52-0000-4000-8000-000000000000", 1, now=NOW, lease=LEASE) == Stale()
+
+
+@pytest.mark.parametrize(
+    ("become", "after"),
+    [
+        pytest.param(no_change, 0, id="due this moment"),
+        pytest.param(as_waiting, 62, id="the wait ends this moment"),
+        pytest.param(as_leased, 76, id="the lease ends this moment"),
+        pytest.param(no_change, DAY - 0.001, id="a moment before the deadline"),
+        pytest.param(lambda it: evolve(as_waiting(it), number=2, fence=2), 100, id="the last claim of the round"),
+    ],
+)
+def test_a_claim_at_the_very_edge_is_granted(store: Store, become: Callable[[Task], Task], after: float) -> None:
+    new = added(store, task())
+    stands = become(new)
+    if stands is not new:
+        replaced(store, new, stands)
+    owned = store.claim(new.task_id, 1, now=NOW + after, lease=LEASE)
+    assert owned == life.claim(stands, now=NOW + after, lease=LEASE)
+
+
+def test_of_two_who_claim_a_task_one_wins(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("this backend bears one caller at a time")
+    store = store_backend.store
+    waiting = [added(store, task()) for _ in range(50)]
+
+    def claim_all(number: int) -> list[str]:
+        mine = waiting[number:] + waiting[:number]
+        claims = (store.claim(one.task_id, 1, now=NOW + 1, lease=LEASE) for one in mine)
+        return [claim.task_id for claim in claims if isinstance(claim, Task)]
+
+    wins = [task_id for winner in at_once(8, claim_all) for task_id in winner]
+    assert sorted(wins) == sorted(one.task_id for one in waiting)
+    assert [stored and stored.fence for stored in (store.get(one.task_id) for one in waiting)] == [1] * 50
+
+
+# ── replace ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_change_is_written_and_given_back(store: Store) -> None:
+    old = added(store, task())
+    new = life.hurry(old, now=NOW + 5, grace=GRACE)
+    assert store.replace(old, new) is new
+    assert store.get(old.task_id) == new
+
+
+def test_a_change_of_what_has_changed_meanwhile_gives_what_stands_and_writes_nothing(store: Store) -> None:
+    seen = failed(store, claimed(store, added(store, task())))
+    stands = claimed(store, seen, NOW + 100)
+    late = life.cancel(seen, now=NOW + 101, retention=RETENTION)
+    assert store.replace(seen, late, audit(seen.task_id)) == stands
+    assert store.get(seen.task_id) == stands
+    assert store.audits(seen.task_id) == []
+    assert fences(store, stands) == [(1, "failed"), (2, None)]
+
+
+def test_a_change_of_a_task_that_is_gone_is_not_found(store: Store) -> None:
+    never_added = task()
+    with pytest.raises(NotFound):
+        store.replace(never_added, life.hurry(never_added, now=NOW, grace=GRACE))
+    assert store.get(never_added.task_id) is None
+
+
+def test_a_change_and_its_audit_are_written_together(store: Store) -> None:
+    old = added(store, task())
+    what = audit(old.task_id, reason="测试", n=2**60)
+    store.replace(old, life.cancel(old, now=NOW + 1, retention=RETENTION), what)
+    assert store.audits(old.task_id) == [what]
+
+
+def test_of_many_who_change_one_version_one_wins(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("this backend bears one caller at a time")
+    store = store_backend.store
+    old = added(store, task())
+    changes = [life.hurry(old, now=NOW + n, grace=GRACE) for n in range(8)]
+    stored = at_once(8, lambda n: store.replace(old, changes[n]))
+    (winner,) = (change for change, there in zip(changes, stored, strict=True) if there is change)
+    assert stored == [winner] * 8
+
+
+def test_a_resend_replaces_the_request_and_keeps_the_attempts(store: Store) -> None:
+    old = delivered(store, claimed(store, added(store, task())))
+    asked = request(url="http://other.example/new", body={"rows": ["上海" * 500] * 20}, source_app="resent")
+    new = replaced(store, old, life.resend(old, asked, now=NOW + 10, grace=GRACE))
+    assert store.get(old.task_id) == new
+    again = delivered(store, claimed(store, new, NOW + 11), NOW + 12)
+    assert [(one.round, one.number) for one in store.attempts(again)] == [(1, 1), (2, 1)]
+    assert store.get(old.task_id) == again
+
+
+# ── the history ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_attempt_is_kept_and_shown_oldest_first(store: Store) -> None:
+    now = added(store, task())
+    ended = []
+    for n in range(3):
+        now = failed(store, claimed(store, now, NOW + 100 * n), NOW + 100 * n + 1)
+        ended.append(now.last)
+    assert store.attempts(now) == ended
+
+
+def test_a_task_that_nobody_claimed_has_no_attempts(store: Store) -> None:
+    assert store.attempts(added(store, task())) == []
+
+
+def test_the_attempt_that_runs_is_shown_without_a_verdict(store: Store) -> None:
+    owned = claimed(store, failed(store, claimed(store, added(store, task()))), NOW + 100)
+    _, running = store.attempts(owned)
+    assert (running.fence, running.number, running.verdict, running.started_at) == (2, 2, None, NOW + 100)
+
+
+def test_an_attempt_whose_process_died_shows_as_interrupted(store: Store) -> None:
+    lost = claimed(store, added(store, task()), NOW)
+    now = failed(store, claimed(store, lost, NOW + 100), NOW + 101)
+    assert fences(store, now) == [(1, "interrupted"), (2, "failed")]
+
+
+def test_an_attempt_put_into_the_history_twice_is_there_once(store: Store) -> None:
+    owned = claimed(store, claimed(store, added(store, task()), NOW), NOW + 100)
+    lost = life.interrupted_before(owned)
+    assert lost is not None
+    store.keep(owned.task_id, lost)
+    store.keep(owned.task_id, lost)
+    assert store.attempts(owned)[:-1] == [lost]
+
+
+def test_an_attempt_cut_off_by_a_cancel_is_kept_when_the_task_is_resent(store: Store) -> None:
+    ended = cancelled(store, claimed(store, added(store, task())))
+    again = replaced(store, ended, life.resend(ended, ended.request, now=NOW + 100, grace=GRACE))
+    now = delivered(store, claimed(store, again, NOW + 101), NOW + 102)
+    assert fences(store, now) == [(1, "interrupted"), (2, "delivered")]
+
+
+def test_histories_of_two_tasks_are_apart(store: Store) -> None:
+    one = failed(store, claimed(store, failed(store, claimed(store, added(store, task()))), NOW + 100))
+    other = failed(store, claimed(store, added(store, task())))
+    assert [len(store.attempts(it)) for it in (one, other)] == [2, 1]
+
+
+# ── the list ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def pages(store: Store, query: Query, limit: int) -> Iterator[Sequence[Task]]:
+    cursor, more = None, True
+    while more:
+        page = store.page(query, cursor, limit)
+        yield page.tasks
+        more, cursor = page.cursor is not None, page.cursor
+
+
+def walked(store: Store, query: Query, limit: int) -> list[str]:
+    return [one.task_id for tasks in pages(store, query, limit) for one in tasks]
+
+
+def newest_first(tasks: Sequence[Task], query: Query) -> list[str]:
+    matching = [one for one in tasks if query.matches(one)]
+    return [one.task_id for one in sorted(matching, key=lambda one: (one.created_at, one.task_id), reverse=True)]
+
+
+def test_the_list_of_nothing_is_one_empty_page(store: Store) -> None:
+    assert list(pages(store, Query(), 10)) == [[]]
+
+
+def test_pages_lead_through_hundreds_of_tasks_newest_first_though_many_share_a_moment(
+    store_backend: StoreBackend,
+) -> None:
+    tasks = [added(store_backend.store, task(at=NOW + n // 25)) for n in range(210)]
+    store_backend.settle()
+    assert walked(store_backend.store, Query(), 20) == newest_first(tasks, Query())
+
+
+def test_a_page_is_never_longer_than_asked_for(store_backend: StoreBackend) -> None:
+    for n in range(5):
+        added(store_backend.store, task(at=NOW + n))
+    store_backend.settle()
+    assert all(len(tasks) <= 2 for tasks in pages(store_backend.store, Query(), 2))
+
+
+QUERIES: Mapping[str, Query] = {
+    "pending": Query(status=Status.PENDING),
+    "retrying": Query(status=Status.RETRYING),
+    "delivered": Query(status=Status.DELIVERED),
+    "exhausted": Query(status=Status.EXHAUSTED),
+    "cancelled": Query(status=Status.CANCELLED),
+    "a source app": Query(source_app="订单"),
+    "a target app": Query(target_app="billing"),
+    "a target": Query(target="https://b.example:8443"),
+    "from a moment on": Query(since=NOW + 3),
+    "before a moment": Query(until=NOW + 3),
+    "between two moments": Query(since=NOW + 2, until=NOW + 4),
+    "an empty span": Query(since=NOW + 4, until=NOW + 4),
+    "a part of the URL": Query(q="/callback/7?"),
+    "a part of the URL, in the right case": Query(q="/CallBack"),
+    "a part of the URL with wildcards of SQL": Query(q="%_"),
+    "status and source app": Query(status=Status.DELIVERED, source_app="订单"),
+    "status and target": Query(status=Status.EXHAUSTED, target="https://a.example:443"),
+    "everything at once": Query(
+        status=Status.DELIVERED,
+        source_app="default",
+        target_app="billing",
+        target="https://a.example:443",
+        since=NOW + 1,
+        until=NOW + 9,
+        q="callback",
+    ),
+    "an app that has no tasks": Query(source_app="nobody"),
+}
+
+LIVES = (no_change, as_waiting, as_delivered, as_exhausted, as_cancelled, as_delivered)
+
+
+def population(store: Store) -> list[Task]:
+    """Forty-eight tasks of every status and kind; those of one status are not all of one kind."""
+    tasks = []
+    for n in range(48):
+        base = "https://a.example/callback" if n % 3 else "https://b.example:8443/100%_/callback"
+        asked = request(
+            url=f"{base}/{n}?x={n}",
+            source_app="订单" if n % 4 == 1 else "default",
+            target_app="billing" if n % 5 else "crm",
+        )
+        new = added(store, task(at=NOW + n // 8, asked=asked))
+        become = LIVES[n // 2 % len(LIVES)]
+        tasks.append(new if become is no_change else replaced(store, new, become(new)))
+    return tasks
+
+
+def test_each_filter_finds_its_tasks_and_no_others(store_backend: StoreBackend) -> None:
+    tasks = population(store_backend.store)
+    store_backend.settle()
+    found = {name: walked(store_backend.store, query, 5) for name, query in QUERIES.items()}
+    assert found == {name: newest_first(tasks, query) for name, query in QUERIES.items()}
+
+
+def test_the_population_tells_the_filters_apart() -> None:
+    """A filter that finds nothing, or everything, proves nothing."""
+
+    class Nowhere:
+        def add(self, _: Task) -> None: ...
+
+        def replace(self, _: Task, new: Task) -> Task:
+            return new
+
+    tasks = population(Nowhere())  # type: ignore[arg-type]
+    found = {name: len(newest_first(tasks, query)) for name, query in QUERIES.items()}
+    empty = {name for name, count in found.items() if count == 0}
+    assert empty == {"an empty span", "a part of the URL, in the right case", "an app that has no tasks"}
+    assert max(found.values()) < len(tasks)
+
+
+def test_a_task_is_listed_as_what_it_is_now(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    old = added(store, task())
+    spent = exhausted(store, claimed(store, old))
+    asked = request(url="https://moved.example/", source_app="moved")
+    resent = replaced(store, spent, life.resend(spent, asked, now=NOW + 10, grace=GRACE))
+    store_backend.settle()
+    before, after = Query(status=Status.EXHAUSTED), Query(source_app="moved", target="https://moved.example:443")
+    assert walked(store, before, 10) == []
+    assert walked(store, Query(source_app="default"), 10) == []
+    assert list(pages(store, after, 10)) == [[resent]]
+
+
+def test_what_is_added_meanwhile_does_not_disturb_the_pages(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    tasks = [added(store, task(at=NOW + n)) for n in range(6)]
+    store_backend.settle()
+    first = store.page(Query(), None, 3)
+    added(store, task(at=NOW + 100))
+    store_backend.settle()
+    rest = store.page(Query(), first.cursor, 10)
+    assert [*first.tasks, *rest.tasks] == tasks[::-1]
+
+
+def test_a_page_holds_whole_tasks(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    large = added(store, task(asked=request(body={"rows": ["上海" * 500] * 20})))
+    now = exhausted(store, claimed(store, large))
+    store_backend.settle()
+    assert list(store.page(Query(status=Status.EXHAUSTED), None, 10).tasks) == [now]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "nonsense",
+        "é",
+        "AAAA",
+        "W10=",
+        "WzEsMl0=",
+        "bnVsbA==",
+        "eyJhIjoxfQ==",
+        "[" * 5000,
+        "WzFlOTk5OSwiXHVkODAwIl0=",
+    ],
+)
+def test_a_cursor_that_is_none_is_the_callers_fault(store: Store, cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        store.page(Query(), cursor, 10)
+    assert [fault.pointer for fault in refused.value.faults] == ["cursor"]
+
+
+# ── what is due ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_due_comes_longest_overdue_first(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    for late in (30, 10, 50, 20, 40):
+        added(store, task(f"late-{late}", wake_at=NOW - late))
+    added(store, task("this-moment", wake_at=NOW))
+    added(store, task("not-yet", wake_at=NOW + 0.001))
+    store_backend.settle()
+    expected = ["late-50", "late-40", "late-30", "late-20", "late-10", "this-moment"]
+    assert [one.task_id for one in store.due(NOW, 10)] == expected
+    assert [one.task_id for one in store.due(NOW, 4)] == expected[:4]
+
+
+def test_what_is_over_is_never_due(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    delivered(store, claimed(store, added(store, task())))
+    cancelled(store, added(store, task()))
+    told = exhausted(store, claimed(store, added(store, task())))
+    replaced(store, told, life.told(told))
+    store_backend.settle()
+    assert store.due(NOW + 10 * DAY, 100) == []
+
+
+def test_what_is_owed_is_due(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    lost = added(store, task(at=NOW))
+    untold = exhausted(store, claimed(store, added(store, task())))
+    died = claimed(store, added(store, task(at=NOW + 100)), NOW + 100)
+    store_backend.settle()
+    assert store.due(NOW + DAY, 100) == [lost, untold, died]
+
+
+def test_a_task_that_was_woken_is_due_later(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    lost = added(store, task())
+    woken = replaced(store, lost, life.wake(lost, now=NOW + GRACE, grace=GRACE))
+    store_backend.settle()
+    assert store.due(NOW + GRACE + 1, 10) == []
+    assert store.due(NOW + 2 * GRACE, 10) == [woken]
+
+
+# ── notices, channels, audits ────────────────────────────────────────────────────────────────────
+
+
+def test_a_notice_is_saved_by_whoever_knows_its_version(store: Store) -> None:
+    first = notice("t-1")
+    assert store.save_notice(first)
+    assert not store.save_notice(evolve(first, reason="somebody else's first"))
+    second = evolve(first, version=2, status=NoticeStatus.DELIVERED, ended_at=NOW + 1.5, reason="已送达", tries=1)
+    assert store.save_notice(second)
+    assert not store.save_notice(second)
+    assert not store.save_notice(evolve(first, version=4))
+    assert store.notices("t-1") == [second]
+
+
+def test_a_notice_of_a_later_version_does_not_begin_anything(store: Store) -> None:
+    assert not store.save_notice(notice("t-1", version=2))
+    assert store.notices("t-1") == []
+
+
+def test_notices_come_oldest_first_and_each_task_has_its_own(store: Store) -> None:
+    def of(task_id: str, round_: int, channel_id: str, at: float) -> Notice:
+        return notice(task_id, f"{round_}#{channel_id}", round=round_, channel_id=channel_id, at=at)
+
+    mine = [of("t-1", 1, "z", NOW), of("t-1", 1, "b", NOW + 1), of("t-1", 2, "a", NOW + 2)]
+    for one in (mine[2], mine[0], of("t-2", 1, "z", NOW), mine[1]):
+        assert store.save_notice(one)
+    assert store.notices("t-1") == mine
+    assert store.notices("t-3") == []
+
+
+def test_a_channel_is_saved_by_whoever_knows_its_version(store: Store) -> None:
+    first = channel()
+    assert store.save_channel(first, audit("team", action="channel.create"))
+    assert not store.save_channel(first, audit("team", action="channel.create", at=NOW + 1))
+    second = evolve(first, version=2, memo="值班", enabled=False, source_apps=())
+    assert store.save_channel(second, audit("team", action="channel.change", at=NOW + 2))
+    assert not store.save_channel(second, audit("team", action="channel.change", at=NOW + 3))
+    assert store.channels() == [second]
+    assert [one.action for one in store.audits("team")] == ["channel.create", "channel.change"]
+
+
+def test_channels_come_oldest_first(store: Store) -> None:
+    made: list[Channel] = [channel("z", at=NOW), channel("m", at=NOW + 1), channel("a", at=NOW + 2)]
+    for one in (made[1], made[2], made[0]):
+        assert store.save_channel(one, audit(one.channel_id))
+    assert store.channels() == made
+
+
+def test_a_channel_is_removed_once(store: Store) -> None:
+    store.save_channel(channel(), audit("team"))
+    assert store.remove_channel("team", audit("team", action="channel.remove", at=NOW + 1))
+    assert not store.remove_channel("team", audit("team", action="channel.remove", at=NOW + 2))
+    assert store.channels() == []
+    assert [one.at for one in store.audits("team")] == [NOW, NOW + 1]
+
+
+def test_a_channel_that_was_removed_is_not_changed_back_into_being(store: Store) -> None:
+    store.save_channel(channel(), audit("team"))
+    store.remove_channel("team", audit("team", at=NOW + 1))
+    assert not store.save_channel(channel(version=2), audit("team", at=NOW + 2))
+    assert store.channels() == []
+
+
+def test_an_audit_trail_is_oldest_first_and_each_subject_has_its_own(store: Store) -> None:
+    now = added(store, task())
+    for n in range(3):
+        new = life.hurry(now, now=NOW + n, grace=GRACE)
+        store.replace(now, new, audit(now.task_id, at=NOW + n, action="task.hurry", n=n))
+        now = new
+    assert [one.detail for one in store.audits(now.task_id)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert store.audits("somebody-else") == []
+
+
+# ── the counters ─────────────────────────────────────────────────────────────────────────────────
+
+
+def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: n for name, n in counts.items() if n}
+
+
+def test_the_counters_tell_the_lives_of_the_tasks(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    added(store, task())
+    delivered(store, claimed(store, failed(store, claimed(store, added(store, task()))), NOW + 100), NOW + 101)
+    exhausted(store, claimed(store, added(store, task())))
+    cancelled(store, added(store, task()))
+    failed(store, claimed(store, added(store, task())))
+    store_backend.settle()
+    assert nonzero(store.totals()) == {
+        "accepted": 5,
+        "delivered": 1,
+        "exhausted": 1,
+        "cancelled": 1,
+        "failed_attempts": 3,
+        "in_pending": 1,
+        "in_retrying": 1,
+        "in_delivered": 1,
+        "in_exhausted": 1,
+        "in_cancelled": 1,
+    }
+
+
+def test_a_resend_moves_a_task_and_does_not_count_it_as_accepted_again(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    ended = delivered(store, claimed(store, added(store, task())))
+    replaced(store, ended, life.resend(ended, ended.request, now=NOW + 10, grace=GRACE))
+    store_backend.settle()
+    assert nonzero(store.totals()) == {"accepted": 1, "delivered": 1, "in_pending": 1}
+
+
+def test_what_was_not_written_is_not_counted(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    old = added(store, task())
+    store.add(task(old.task_id))
+    stands = claimed(store, old)
+    assert store.replace(old, as_cancelled(old)) == stands
+    store_backend.settle()
+    assert nonzero(store.totals()) == {"accepted": 1, "in_pending": 1}
+
+
+def test_parallel_changes_are_all_counted(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("this backend bears one caller at a time")
+    store = store_backend.store
+    at_once(8, lambda _: [delivered(store, claimed(store, added(store, task()))) for _ in range(10)])
+    store_backend.settle()
+    assert nonzero(store.totals()) == {"accepted": 80, "delivered": 80, "in_delivered": 80}
+
+
+MIDNIGHT = datetime(2030, 3, 31, tzinfo=UTC).timestamp()
+"""The night in which the clocks of Europe change: hours and days here are those of UTC."""
+
+
+def test_the_series_is_by_the_hour_and_the_day_of_utc(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    moments = (-HOUR, -0.5, 0, 59.5, HOUR - 0.5, HOUR, 5 * HOUR, DAY)
+    for moment in moments:
+        added(store, task(at=MIDNIGHT + moment))
+    store_backend.settle()
+
+    def accepted(unit: str, since: float, until: float) -> list[tuple[float, int]]:
+        found = store.series(unit, MIDNIGHT + since, MIDNIGHT + until)
+        return [(start - MIDNIGHT, counts["accepted"]) for start, counts in found]
+
+    every_hour = [(-HOUR, 2), (0, 3), (HOUR, 1), (5 * HOUR, 1), (DAY, 1)]
+    assert accepted("hour", -DAY, 2 * DAY) == every_hour
+    assert accepted("day", -DAY, 2 * DAY) == [(-DAY, 2), (0, 5), (DAY, 1)]
+    assert accepted("hour", 0, 5 * HOUR) == every_hour[1:3], "since is in it, until is not"
+    assert accepted("hour", 0.5, 5 * HOUR + 0.5) == every_hour[2:4], "an hour belongs where it begins"
+    assert accepted("day", 1, DAY) == []
+
+
+def test_each_event_counts_in_the_hour_in_which_it_happened(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    new = added(store, task(at=MIDNIGHT))
+    waiting = failed(store, claimed(store, new, MIDNIGHT + 10), MIDNIGHT + 20)
+    delivered(store, claimed(store, waiting, MIDNIGHT + HOUR), MIDNIGHT + HOUR + 5)
+    store_backend.settle()
+    events = ("accepted", "failed_attempts", "delivered")
+    found = store.series("hour", MIDNIGHT, MIDNIGHT + DAY)
+    assert [(start, {name: counts[name] for name in events if counts.get(name)}) for start, counts in found] == [
+        (MIDNIGHT, {"accepted": 1, "failed_attempts": 1}),
+        (MIDNIGHT + HOUR, {"delivered": 1}),
+    ]
+
+
+def test_a_store_with_nothing_in_it_has_counted_nothing(store_backend: StoreBackend) -> None:
+    store_backend.settle()
+    assert nonzero(store_backend.store.totals()) == {}
+    assert store_backend.store.series("hour", 0, NOW) == []
+
+
+def test_a_store_that_can_serve_answers(store: Store) -> None:
+    store.ping()
