@@ -797,12 +797,12 @@ class EmbeddedQueues:
         now = self._clock.now()
         at, count = self._counted.get(queue, (-inf, 0))
         if not at <= now < at + COUNT_LASTS:
-            count = self._look(IN_FLIGHT, queue)
+            count = self._look(IN_FLIGHT, queue, now)
             self._counted[queue] = (now, count)
         return count
 
-    def _look(self, sql: str, queue: Queue) -> Any:
-        return self._database.read(lambda connection: connection.execute(sql, (queue,)).fetchone()[0])
+    def _look(self, sql: str, *values: Any) -> Any:
+        return self._database.read(lambda connection: connection.execute(sql, values).fetchone()[0])
 
     def _take(self, queue: Queue, limit: int) -> list[Received]:
         """Up to `limit` messages that are there now."""
@@ -873,7 +873,8 @@ class _Line:
                 self._places[0].set()
 
 
-IN_FLIGHT = "SELECT count(*) FROM messages INDEXED BY messages_timed WHERE queue = ? AND state <> 'ready' AND count > 0"
+IN_FLIGHT = """SELECT count(*) FROM messages INDEXED BY messages_timed
+    WHERE queue = ? AND state <> 'ready' AND visible_at > ? AND count > 0"""
 NEXT_VISIBLE = "SELECT min(visible_at) FROM messages INDEXED BY messages_timed WHERE queue = ? AND state <> 'ready'"
 
 
@@ -967,7 +968,7 @@ def _handle(receipt: str) -> tuple[int, int]:
 def _hide(tx: Transaction, queue: Queue, waits: Mapping[str, float], now: float) -> None:
     for receipt, wait in waits.items():
         if not 0 <= wait <= MOST_VISIBILITY:
-            raise ValueError(f"a message is hidden for 0 to {MOST_VISIBILITY} seconds")
+            raise ValueError(f"a wait is 0 to {MOST_VISIBILITY} seconds")
         _hide_one(tx, (*_handle(receipt), queue, now), until=now + wait)
 
 
@@ -976,5 +977,5 @@ def _hide_one(tx: Transaction, handle: tuple[int, int, Queue, float], until: flo
     valid = "id = ? AND count = ? AND queue = ? AND state <> 'ready' AND visible_at > ?"
     row = tx.execute(f"SELECT received_at FROM messages WHERE {valid}", handle).fetchone()  # noqa: S608 - as above
     if row and until > row[0] + MOST_VISIBILITY:
-        raise ValueError(f"a message is hidden for {MOST_VISIBILITY} seconds in all, counted from its receive")
+        raise ValueError(f"the waits of a receipt end within {MOST_VISIBILITY} seconds of its receive")
     tx.execute(f"UPDATE messages SET state = 'waiting', visible_at = ? WHERE {valid}", (until, *handle))  # noqa: S608
