@@ -88,11 +88,10 @@ SETTINGS = (
         _whole(1024, 16_777_216),
     ),
     Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 262144)),
-    Setting("grace", "600", "Seconds until a task whose message seems lost is enqueued again.", _whole(60, 43200)),
+    Setting("grace", "600", "Seconds until a task whose message seems lost is enqueued again.", _whole(60, 21600)),
     Setting("shards", "4", "Partitions each index is spread over. It may be raised, never lowered.", _whole(1, 64)),
     Setting("in_flight_limit", "100000", "Waiting messages a queue may hold; more are parked.", _whole(1, 120000)),
     Setting("retention_days", "30", "Days for which a finished task is kept.", _whole(1, 3650)),
-    Setting("log_level", "INFO", "DEBUG, INFO, WARNING or ERROR.", _text),
 )
 
 
@@ -118,7 +117,6 @@ class Settings:
     shards: int
     in_flight_limit: int
     retention_days: int
-    log_level: str
 
     @property
     def lease(self) -> int:

@@ -7,7 +7,7 @@ alone cannot show: URLs, headers, patterns, retry rules that contradict each oth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ RETRY = Record(
         "backoff": Field(shape=Text(most=20, choices=("exponential", "fixed", "schedule")), help="How the waits grow."),
         "initial": Field(shape=WAIT, help="Seconds of the first wait (fixed: of each)."),
         "factor": Field(shape=Number(least=1, most=100), help="By which each wait is longer than the one before."),
-        "cap": Field(shape=WAIT, help="Seconds that no wait exceeds."),
+        "cap": Field(shape=WAIT, help="Seconds that no wait exceeds, jitter aside."),
         "jitter": Field(shape=Number(least=0, most=1), help="Share by which a wait may be shorter or longer."),
         "schedule": Field(
             shape=ListOf(shape=WAIT, least=1, most=MOST_ATTEMPTS - 1), help="Seconds between the tries, one by one."
@@ -77,11 +77,13 @@ TASK_FIELDS: Mapping[str, Field] = {
     "method": Field(shape=Text(most=10, choices=METHODS), help="The HTTP method; POST unless said."),
     "headers": Field(shape=HEADERS, help="Headers to send."),
     "params": Field(
-        shape=MapOf(shape=Anything(), most=1000),
+        shape=MapOf(shape=Anything(), most=1000, longest=1000),
         help="The query of a GET, HEAD or DELETE or beside a body; else the body.",
     ),
     "body": Field(shape=Anything(), help="A string is sent as it is, any other value as JSON."),
-    "content_type": Field(shape=Text(least=1, most=200), help="Of the body; application/json unless said."),
+    "content_type": Field(
+        shape=Text(least=1, most=200), help="Of the body; unless said, text/plain for a string, else application/json."
+    ),
     "expect": Field(shape=EXPECT, help="What the reply must be; a 2xx status unless said."),
     "retry": Field(shape=RETRY, help="How often and when to try again."),
     "timeout": Field(shape=Number(least=0.1, most=300), help="Seconds that one attempt may last in all."),
@@ -124,12 +126,24 @@ def _checked(
 ) -> Mapping[str, Json]:
     """The members that were given. `known` are others that their meaning depends on. Raises InvalidRequest."""
     found = tuple(shape.faults(submitted, ""))
-    members = _given(submitted) if isinstance(submitted, dict) else {}
-    sound = {name: value for name, value in members.items() if not _touched(found, name)}
-    found += tuple(meaning_faults({**known, **sound}, settings, http))
+    faulty = frozenset(fault.pointer for fault in found)
+    members = _given(_sound(submitted, faulty) or {}) if faulty else _given(submitted)
+    senseless = meaning_faults({**known, **members}, settings, http)
+    found += tuple(fault for fault in senseless if fault.pointer not in faulty)
     if found:
         raise InvalidRequest(faults=found)
     return members
+
+
+def _sound(value: Json, faulty: Container[str], pointer: str = "") -> Json:
+    """`value` with null, which counts as absent, in the place of all that is faulty: what is left is worth a look."""
+    if pointer in faulty:
+        return None
+    if isinstance(value, dict):
+        return {name: _sound(item, faulty, child(pointer, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_sound(item, faulty, child(pointer, index)) for index, item in enumerate(value)]
+    return value
 
 
 def _given(members: Mapping[str, Json]) -> dict[str, Json]:
@@ -137,16 +151,11 @@ def _given(members: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _touched(faults: tuple[Fault, ...], name: str) -> bool:
-    at = child("", name)
-    return any(fault.pointer == at or fault.pointer.startswith(f"{at}/") for fault in faults)
-
-
 # ── what the shape alone cannot show ─────────────────────────────────────────────────────────────
 
 
 def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http) -> Iterator[Fault]:
-    """What is wrong with members whose shapes are right."""
+    """What is wrong with members whose shapes are right. Inside them, null stands for what is absent or faulty."""
     if "url" in members:
         yield from url_faults(members["url"], http)
     yield from _header_faults(members.get("headers", {}), "content_type" in members)
@@ -208,7 +217,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
 
-def _header_faults(headers: Mapping[str, str], has_content_type: bool) -> Iterator[Fault]:
+def _header_faults(headers: Mapping[str, str | None], has_content_type: bool) -> Iterator[Fault]:
     seen: set[str] = set()
     for name, value in headers.items():
         pointer, lower = child("/headers", name), name.lower()
@@ -220,7 +229,7 @@ def _header_faults(headers: Mapping[str, str], has_content_type: bool) -> Iterat
             yield Fault(pointer, "stands twice")
         elif lower == "content-type" and has_content_type:
             yield Fault(pointer, "is given by content_type already")
-        elif not _HEADER_VALUE.fullmatch(value):
+        elif value is not None and not _HEADER_VALUE.fullmatch(value):
             yield Fault(pointer, "holds characters that no header may hold")
         seen.add(lower)
 
@@ -231,17 +240,21 @@ def _content_type_faults(value: str | None) -> Iterator[Fault]:
 
 
 def _expect_faults(expect: Mapping[str, Json]) -> Iterator[Fault]:
-    for index, pattern in enumerate(expect.get("status") or ()):
-        yield from _tried(status_range, pattern, f"/expect/status/{index}")
-    if expect.get("regex") is not None:
-        yield from _tried(bounded_regex, expect["regex"], "/expect/regex")
+    yield from _status_faults(expect.get("status"), "/expect/status")
+    yield from _tried(bounded_regex, expect.get("regex"), "/expect/regex")
     for path in expect.get("json") or ():
         yield from _tried(json_path, path, child("/expect/json", path))
 
 
-def _tried(read: Callable[[str], object], text: str, pointer: str) -> Iterator[Fault]:
+def _status_faults(patterns: Iterable[str | None] | None, pointer: str) -> Iterator[Fault]:
+    for index, pattern in enumerate(patterns or ()):
+        yield from _tried(status_range, pattern, child(pointer, index))
+
+
+def _tried(read: Callable[[str], object], text: str | None, pointer: str) -> Iterator[Fault]:
     try:
-        read(text)
+        if text is not None:
+            read(text)
     except ValueError as error:
         yield Fault(pointer, str(error))
 
@@ -262,18 +275,17 @@ def _retry_faults(retry: Mapping[str, Json]) -> Iterator[Fault]:
         yield Fault(child("/retry", name), f"does not go with {'a preset' if way == 'preset' else way}")
     if way == "fixed" and "initial" not in given:
         yield Fault("/retry/initial", "is missing: the seconds of each wait")
-    if retry.get("backoff") == "schedule" and "schedule" not in given:
+    if way == "schedule" and "schedule" not in given:
         yield Fault("/retry/schedule", "is missing: the seconds between the tries")
     if given & {"initial", "cap"} == {"initial", "cap"} and retry["cap"] < retry["initial"]:
         yield Fault("/retry/cap", "is smaller than initial")
-    for index, pattern in enumerate(retry.get("give_up_on") or ()):
-        yield from _tried(status_range, pattern, f"/retry/give_up_on/{index}")
+    yield from _status_faults(retry.get("give_up_on"), "/retry/give_up_on")
 
 
 def _way(retry: Mapping[str, Json]) -> str:
     if retry.get("preset") is not None:
         return "preset"
-    return "schedule" if retry.get("schedule") is not None else retry.get("backoff") or "exponential"
+    return retry.get("backoff") or ("exponential" if retry.get("schedule") is None else "schedule")
 
 
 # ── from members to facts ────────────────────────────────────────────────────────────────────────
@@ -315,15 +327,11 @@ def _policy(retry: Mapping[str, Json]) -> Policy:
     given = _given(retry)
     preset = PRESETS.get(given.pop("preset", ""), {})
     given = {name: value for name, value in preset.items() if name != "expect"} | given
-    if "schedule" not in given and "backoff" not in given:
-        given = {**DEFAULT_RETRY, **given}
-    waits = tuple(given.pop("schedule", ()))
-    backoff = "schedule" if waits else given.pop("backoff")
-    given.pop("backoff", None)
+    backoff = _way(given)
     if backoff == "exponential":
-        given = {**DEFAULT_RETRY, **given}
-        given.pop("backoff")
-        given["cap"] = max(given["cap"], given["initial"])
+        given = {**DEFAULT_RETRY, **_initial_and_cap(given), **given}
+    given.pop("backoff", None)
+    waits = tuple(given.pop("schedule", ()))
     return Policy(
         backoff=backoff,
         waits=waits,
@@ -332,3 +340,9 @@ def _policy(retry: Mapping[str, Json]) -> Policy:
         give_up_on=tuple(given.pop("give_up_on", ())),
         **given,
     )
+
+
+def _initial_and_cap(given: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The defaults of both, the one that was not given giving way to the one that was."""
+    initial, cap = DEFAULT_RETRY["initial"], DEFAULT_RETRY["cap"]
+    return {"initial": min(initial, given.get("cap", cap)), "cap": max(cap, given.get("initial", initial))}

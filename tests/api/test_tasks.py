@@ -48,6 +48,7 @@ def test_every_fault_is_named_at_once_and_nothing_is_stored() -> None:
         "/headers/X-Inject",
         "/headers/bad name",
         "/method",
+        "/retry/initial",
         "/retry/max_attempts",
         "/surprise",
         "/timeout",

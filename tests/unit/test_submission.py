@@ -1,0 +1,495 @@
+"""What a task may hold, what is refused and where, and the Request that comes of it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib import submission
+from chalicelib.errors import InvalidRequest
+from chalicelib.records import from_json, to_json
+from chalicelib.settings import load
+from chalicelib.shape import parse
+from chalicelib.submission import DEFAULT_RETRY, HOP_BY_HOP, MOST_DEADLINE, OURS, TASK_FIELDS
+from chalicelib.task import Expectation, Json, Policy, Request
+from tests.unit.makers import SETTINGS, AnyAddress, request
+
+URL = "https://partner.example/callback"
+
+
+def read(**members: Json) -> Request:
+    return submission.read({"url": URL, **members}, SETTINGS, AnyAddress())
+
+
+def faults(submitted: Json) -> dict[str, str]:
+    """Pointer -> detail; every pointer once."""
+    with pytest.raises(InvalidRequest) as refused:
+        submission.read(submitted, SETTINGS, AnyAddress())
+    found = {fault.pointer: fault.detail for fault in refused.value.faults}
+    assert len(found) == len(refused.value.faults)
+    return found
+
+
+def fault(**members: Json) -> tuple[str, str]:
+    """The only fault there is."""
+    [only] = faults({"url": URL, **members}).items()
+    return only
+
+
+# ── what is asked for, and what it is when it is not said ────────────────────────────────────────
+
+
+def test_only_the_url_is_required() -> None:
+    assert submission.read({"url": URL}, SETTINGS, AnyAddress()) == Request(
+        url=URL,
+        method="POST",
+        expect=Expectation(status=("2xx",)),
+        retry=Policy(
+            max_attempts=12,
+            backoff="exponential",
+            initial=5,
+            factor=3,
+            cap=21_600,
+            jitter=0.2,
+            deadline=MOST_DEADLINE,
+        ),
+        timeout=10,
+    )
+
+
+def test_the_timeout_when_it_is_not_said_is_never_above_the_most() -> None:
+    short = load({"KKBIDA_DEFAULT_TIMEOUT": "20", "KKBIDA_MAX_TIMEOUT": "15"})
+    assert submission.read({"url": URL}, short, AnyAddress()).timeout == 15
+
+
+def test_null_counts_as_absent_in_the_task_in_expect_and_in_retry() -> None:
+    nulls = dict.fromkeys(TASK_FIELDS)
+    inner = {"expect": {"status": None, "contains": None, "json": None}, "retry": {"preset": None, "schedule": None}}
+    assert read(**{**nulls, "url": URL, **inner}) == read()
+
+
+def test_all_that_was_submitted_is_in_the_request() -> None:
+    given_ = {
+        "method": "PUT",
+        "headers": {"X-Order": "42"},
+        "params": {"city": "上海"},
+        "body": {"n": 123456789012345678901234567890, "t": "😀", "none": None},
+        "content_type": "application/vnd.partner+json",
+        "timeout": 2.5,
+        "source_app": "orders",
+        "target_app": "账单",
+        "labels": {"order": "42"},
+    }
+    taken = read(
+        **given_,
+        expect={"status": ["200"], "contains": "a", "equals": "", "regex": "b", "json": {"$.code": None}},
+        retry={"backoff": "fixed", "initial": 60, "max_attempts": 5, "give_up_on": ["4xx", "!429"], "deadline": 600},
+    )
+    assert {name: getattr(taken, name) for name in given_} == given_
+    assert taken.expect == Expectation(status=("200",), contains="a", equals="", regex="b", json={"$.code": None})
+    assert taken.retry == Policy(max_attempts=5, backoff="fixed", initial=60, give_up_on=("4xx", "!429"), deadline=600)
+    assert from_json(Request, to_json(taken)) == taken
+
+
+@pytest.mark.parametrize("body", [0, False, "", [], {}, "text", [None], 1.5, {"a": {"b": [1]}}])
+def test_any_json_is_a_body(body: Json) -> None:
+    assert repr(read(body=body).body) == repr(body)
+
+
+@pytest.mark.parametrize(
+    ("members", "content_type"),
+    [
+        ({"content_type": "text/xml"}, "text/xml"),
+        ({"headers": {"content-TYPE": "text/xml", "X-A": "1"}}, "text/xml"),
+        ({}, None),
+    ],
+)
+def test_the_content_type_is_taken_from_wherever_it_stands(members: Json, content_type: str | None) -> None:
+    taken = read(**members)
+    assert taken.content_type == content_type
+    assert [name for name in taken.headers if name.lower() == "content-type"] == []
+
+
+# ── faults of shape ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("submitted", [None, [], "task", 1, True])
+def test_a_task_is_an_object(submitted: Json) -> None:
+    assert list(faults(submitted)) == [""]
+
+
+@pytest.mark.parametrize(
+    ("pointer", "members"),
+    [
+        ("/body_", {"body_": 1}),
+        ("/deliver_at", {"deliver_at": "2026-12-01T08:00:00Z"}),
+        ("/delay", {"delay": 30}),
+        ("/ordering_key", {"ordering_key": "a"}),
+        ("/expect/header", {"expect": {"header": "a"}}),
+        ("/retry/tries", {"retry": {"tries": 1}}),
+        ("/method", {"method": "post"}),
+        ("/method", {"method": "TRACE"}),
+        ("/headers", {"headers": [["a", "b"]]}),
+        ("/headers/X-A", {"headers": {"X-A": 1}}),
+        ("/headers/X-A", {"headers": {"X-A": None}}),
+        ("/headers/X-A", {"headers": {"X-A": ["1"]}}),
+        ("/params", {"params": "a=b"}),
+        ("/content_type", {"content_type": ""}),
+        ("/timeout", {"timeout": "10"}),
+        ("/timeout", {"timeout": True}),
+        ("/timeout", {"timeout": 0}),
+        ("/timeout", {"timeout": 0.09}),
+        ("/timeout", {"timeout": 61}),
+        ("/timeout", {"timeout": 301}),
+        ("/source_app", {"source_app": ""}),
+        ("/target_app", {"target_app": "x" * 101}),
+        ("/labels/a", {"labels": {"a": 1}}),
+        ("/labels", {"labels": {str(n): "" for n in range(21)}}),
+        ("/expect", {"expect": "2xx"}),
+        ("/expect/status", {"expect": {"status": "2xx"}}),
+        ("/expect/status", {"expect": {"status": []}}),
+        ("/expect/status/0", {"expect": {"status": [200]}}),
+        ("/expect/contains", {"expect": {"contains": ""}}),
+        ("/expect/regex", {"expect": {"regex": "x" * 1001}}),
+        ("/expect/json", {"expect": {"json": ["$.a"]}}),
+        ("/retry", {"retry": 3}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": 0}}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": 101}}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": 3.0}}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": True}}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": "3"}}),
+        ("/retry/max_attempts", {"retry": {"max_attempts": 10**400}}),
+        ("/retry/backoff", {"retry": {"backoff": "linear"}}),
+        ("/retry/initial", {"retry": {"initial": -1}}),
+        ("/retry/initial", {"retry": {"initial": 7 * 86_400 + 1}}),
+        ("/retry/factor", {"retry": {"factor": 0.5}}),
+        ("/retry/factor", {"retry": {"factor": 101}}),
+        ("/retry/jitter", {"retry": {"jitter": 1.1}}),
+        ("/retry/deadline", {"retry": {"deadline": 0}}),
+        ("/retry/deadline", {"retry": {"deadline": 30 * 86_400 + 1}}),
+        ("/retry/schedule", {"retry": {"schedule": []}}),
+        ("/retry/schedule", {"retry": {"schedule": [1] * 100}}),
+        ("/retry/schedule/1", {"retry": {"schedule": [1, "2"]}}),
+        ("/retry/preset", {"retry": {"preset": "paypal"}}),
+        ("/retry/give_up_on", {"retry": {"give_up_on": []}}),
+    ],
+)
+def test_a_member_of_the_wrong_shape_is_pointed_at(pointer: str, members: dict[str, Json]) -> None:
+    assert fault(**members)[0] == pointer
+
+
+def test_a_task_without_a_url_says_so() -> None:
+    assert faults({}) == {"/url": "is missing"} == faults({"url": None})
+
+
+# ── faults of meaning ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://partner.example",
+        "HTTP://Partner.Example/Path",
+        "https://partner.example:8443/a;b/c?d=e&f=%20#",
+        "https://192.0.2.1/",
+        "https://[2001:db8::1]:443/",
+        "http://partner.example:1/",
+        "http://partner.example:65535/",
+        "http://partner.example:/",
+        "http://例え.jp/上海?城市=北京",
+        "http://xn--r8jz45g.jp/",
+        "http://localhost/",
+        "http://a_b.example/",
+        "https://partner.example/?a=[1]&b=(2)*'!",
+    ],
+)
+def test_an_address_of_http_is_taken_as_it_is(url: str) -> None:
+    assert read(url=url).url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("", "must have 1 to 4000 characters, and has 0"),
+        ("https://partner.example/" + "x" * 4000, "must have 1 to 4000 characters, and has 4024"),
+        ("partner.example/callback", "must begin with http:// or https://"),
+        ("//partner.example/callback", "must begin with http:// or https://"),
+        ("ftp://partner.example/", "must begin with http:// or https://"),
+        ("file:///etc/passwd", "must begin with http:// or https://"),
+        ("javascript:alert(1)", "must begin with http:// or https://"),
+        ("httpss://partner.example/", "must begin with http:// or https://"),
+        ("http://", "names no host"),
+        ("http:///path", "names no host"),
+        ("http:partner.example", "names no host"),
+        ("https://:443/", "names no host"),
+        ("http://user@partner.example/", "holds credentials; put them into a header"),
+        ("http://user:pass@partner.example/", "holds credentials; put them into a header"),
+        ("http://@partner.example/", "holds credentials; put them into a header"),
+        ("http://partner.example/#part", "has a fragment (#...), which is never sent"),
+        ("http://partner.example:0/", "names port 0, where nobody can listen"),
+        ("http://partner.example:99999/", "is no URL: Port out of range 0-65535"),
+        ("http://partner.example:http/", "is no URL: "),
+        ("http://partner.example:-1/", "is no URL: "),
+        ("http://[::1", "is no URL: Invalid IPv6 URL"),
+        ("http://::1]/", "is no URL: Invalid IPv6 URL"),
+        ("http://part℀ner.example/", "is no URL: "),
+        ("http://exa mple/", "holds characters that must be percent-encoded"),
+        (" http://partner.example/", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\n", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\r\nX-Evil: 1", "holds characters that must be percent-encoded"),
+        ("http://part\tner.example/", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\x00", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\x7f", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\u2028", "holds characters that must be percent-encoded"),
+        ("http://partner.example/\u3000", "holds characters that must be percent-encoded"),
+        ("http://partner.example\\@evil.example/", "holds characters that must be percent-encoded"),
+        ("http://partner.example/<a>", "holds characters that must be percent-encoded"),
+        ("http://partner.example/{name}", "holds characters that must be percent-encoded"),
+        ("http://refused.example/", "refused.example is at 127.0.0.1, which is not allowed."),
+    ],
+)
+def test_an_address_that_nothing_can_be_sent_to_is_refused(url: str, detail: str) -> None:
+    pointer, found = fault(url=url)
+    assert (pointer, found[: len(detail)]) == ("/url", detail)
+
+
+@given(st.text(max_size=30) | st.text(alphabet="htps:/@[]#?.%\\ a0-\x00é", max_size=20).map("http://{}".format))
+def test_any_text_is_an_address_or_an_invalid_request(url: str) -> None:
+    with suppress(InvalidRequest):
+        assert read(url=url).target.startswith(("http://", "https://"))
+
+
+FORBIDDEN_HEADERS = sorted(HOP_BY_HOP | OURS)
+
+
+@pytest.mark.parametrize("name", [*FORBIDDEN_HEADERS, *map(str.title, FORBIDDEN_HEADERS), "HOST", "Webhook-ID"])
+def test_a_header_that_is_not_the_callers_to_set_is_refused_in_any_case(name: str) -> None:
+    assert fault(headers={name: "1"}) == (
+        f"/headers/{name}",
+        "must not be set: kkbida or the connection sets it",
+    )
+
+
+def test_the_forbidden_headers_are_those_of_the_connection_and_our_own() -> None:
+    named = {"host", "content-length", "connection", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
+    assert named | {"webhook-id", "webhook-timestamp", "webhook-signature", "webhook-attempt"} <= HOP_BY_HOP | OURS
+
+
+@pytest.mark.parametrize("name", ["", " ", "X A", "X-A:", "X\r\nEvil", "X\x00", "X(1)", "上海", "X-A ", "[x]", "a/b"])
+def test_a_name_that_no_header_can_have_is_refused(name: str) -> None:
+    assert fault(headers={name: "1"})[1] == "is no header name"
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nEvil: 1", "a\nb", "a\rb", "a\x00b", "\x7f", " a", "a ", "\ta", "上海", "\x1b[0m"]
+)
+def test_a_value_that_no_header_can_have_is_refused(value: str) -> None:
+    assert fault(headers={"X-A": value}) == ("/headers/X-A", "holds characters that no header may hold")
+    assert fault(content_type=value) == ("/content_type", "holds characters that no header may hold")
+
+
+@pytest.mark.parametrize("value", ["", "a", "a b\tc", "Bearer a.b-c_d~e+f/g=", "café", "!#$%&'*+-.^_`|~"])
+def test_a_usual_value_is_taken(value: str) -> None:
+    assert read(headers={"X-A": value}).headers == {"X-A": value}
+
+
+@pytest.mark.parametrize(
+    ("members", "pointer", "detail"),
+    [
+        ({"headers": {"X-A": "1", "x-a": "2"}}, "/headers/x-a", "stands twice"),
+        ({"headers": {"Content-Type": "a"}, "content_type": "b"}, "/headers/Content-Type", "is given by content_type"),
+        ({"headers": {"Content-Type": "a/b", "content-type": "a/b"}}, "/headers/content-type", "stands twice"),
+        ({"method": "GET", "body": {"a": 1}}, "/body", "a GET has no body"),
+        ({"method": "HEAD", "body": ""}, "/body", "a HEAD has no body"),
+        ({"timeout": 60.1}, "/timeout", "must be at most 60 here"),
+        ({"expect": {"status": ["2xx", "9xx"]}}, "/expect/status/1", '"9xx" is no status pattern'),
+        ({"expect": {"status": ["299-200"]}}, "/expect/status/0", '"299-200" ends before it begins'),
+        ({"expect": {"regex": "("}}, "/expect/regex", "is no regular expression: missing )"),
+        ({"expect": {"regex": "a{9999999}"}}, "/expect/regex", "repeats too much"),
+        ({"expect": {"json": {"code": 0}}}, "/expect/json/code", '"code" is no JSON path'),
+        ({"expect": {"json": {"$.a/b": 0}}}, "/expect/json/$.a~1b", '"$.a/b" cannot be read from "/b" on'),
+        ({"retry": {"give_up_on": ["4xx", "!"]}}, "/retry/give_up_on/1", '"!" is no status pattern'),
+        ({"retry": {"preset": "svix", "schedule": [1]}}, "/retry/schedule", "does not go with a preset"),
+        ({"retry": {"preset": "svix", "backoff": "fixed"}}, "/retry/backoff", "does not go with a preset"),
+        ({"retry": {"preset": "svix", "initial": 1}}, "/retry/initial", "does not go with a preset"),
+        ({"retry": {"schedule": [1], "initial": 1}}, "/retry/initial", "does not go with schedule"),
+        ({"retry": {"schedule": [1], "cap": 1}}, "/retry/cap", "does not go with schedule"),
+        ({"retry": {"schedule": [1], "backoff": "exponential"}}, "/retry/schedule", "does not go with exponential"),
+        ({"retry": {"backoff": "fixed", "initial": 1, "schedule": [1]}}, "/retry/schedule", "does not go with fixed"),
+        ({"retry": {"backoff": "fixed", "initial": 1, "factor": 2}}, "/retry/factor", "does not go with fixed"),
+        ({"retry": {"backoff": "fixed"}}, "/retry/initial", "is missing: the seconds of each wait"),
+        ({"retry": {"backoff": "schedule"}}, "/retry/schedule", "is missing: the seconds between the tries"),
+        ({"retry": {"initial": 10, "cap": 9.5}}, "/retry/cap", "is smaller than initial"),
+    ],
+)  # fmt: skip
+def test_members_that_make_no_sense_are_told_why(members: dict[str, Json], pointer: str, detail: str) -> None:
+    found = fault(**members)
+    assert (found[0], found[1][: len(detail)]) == (pointer, detail)
+
+
+def test_faults_of_shape_hide_no_faults_of_meaning_beside_them() -> None:
+    submitted = {
+        "url": "ftp://partner.example/",
+        "headers": {"Host": "a", "X-A": 1, "x-a": "a\nb", "": "1"},
+        "timeout": "soon",
+        "content_type": "\n",
+        "expect": {"status": [200, "9xx", "2xx"], "contains": 1, "regex": "(", "json": {"code": 1}, "x": 1},
+        "retry": {"schedule": [1, "2"], "give_up_on": ["!", 4], "backoff": "fixed", "max_attempts": 0},
+        "method": "FETCH",
+        "body": {"any": ["thing"]},
+        "colour": "red",
+    }
+    assert sorted(faults(submitted)) == [
+        "/colour",
+        "/content_type",
+        "/expect/contains",
+        "/expect/json/code",
+        "/expect/regex",
+        "/expect/status/0",
+        "/expect/status/1",
+        "/expect/x",
+        "/headers/",
+        "/headers/Host",
+        "/headers/X-A",
+        "/headers/x-a",
+        "/method",
+        "/retry/give_up_on/0",
+        "/retry/give_up_on/1",
+        "/retry/initial",
+        "/retry/max_attempts",
+        "/retry/schedule",
+        "/retry/schedule/1",
+        "/timeout",
+        "/url",
+    ]
+
+
+# ── retry rules ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("retry", "expected"),
+    [
+        ({}, DEFAULT_RETRY),
+        ({"max_attempts": 3}, {**DEFAULT_RETRY, "max_attempts": 3}),
+        ({"backoff": "exponential", "jitter": 0}, {**DEFAULT_RETRY, "jitter": 0}),
+        ({"initial": 100_000}, {**DEFAULT_RETRY, "initial": 100_000, "cap": 100_000}),
+        ({"cap": 2}, {**DEFAULT_RETRY, "initial": 2, "cap": 2}),
+        ({"initial": 0, "cap": 0}, {**DEFAULT_RETRY, "initial": 0, "cap": 0}),
+        ({"backoff": "fixed", "initial": 60}, {"backoff": "fixed", "initial": 60, "max_attempts": 12}),
+        ({"schedule": [15, 15, 30]}, {"backoff": "schedule", "waits": (15, 15, 30), "max_attempts": 4}),
+        (
+            {"backoff": "schedule", "schedule": [1.5], "max_attempts": 9},
+            {"backoff": "schedule", "waits": (1.5,), "max_attempts": 9},
+        ),
+    ],
+)
+def test_what_is_not_said_of_the_retries_is_filled_in(retry: Json, expected: dict[str, Json]) -> None:
+    assert read(retry=retry).retry == Policy(**expected, deadline=MOST_DEADLINE)
+
+
+def test_an_expectation_of_ones_own_takes_the_place_of_the_presets() -> None:
+    assert read(retry={"preset": "alipay"}).expect == Expectation(equals="success")
+    assert read(retry={"preset": "alipay"}, expect={"contains": "ok"}).expect == Expectation(contains="ok")
+
+
+# ── a resend with changes ────────────────────────────────────────────────────────────────────────
+
+
+def override(changes: Json, **of: Json) -> Request:
+    return submission.override(request(**of), changes, SETTINGS, AnyAddress())
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({}, {}),
+        ({"url": None, "body": None, "retry": None}, {}),
+        ({"url": "http://other.example/"}, {"url": "http://other.example/"}),
+        ({"body": 0}, {"body": 0}),
+        ({"headers": {"X-B": "2"}}, {"headers": {"X-B": "2"}}),
+        ({"headers": {}}, {"headers": {}}),
+        ({"content_type": "text/xml"}, {"content_type": "text/xml"}),
+        ({"headers": {"Content-Type": "text/xml"}}, {"headers": {}, "content_type": "text/xml"}),
+        (
+            {"retry": {"backoff": "fixed", "initial": 1}},
+            {"retry": Policy(max_attempts=12, backoff="fixed", initial=1, deadline=MOST_DEADLINE)},
+        ),
+    ],
+)
+def test_a_resend_changes_what_it_names_and_nothing_else(changes: Json, changed: dict[str, Json]) -> None:
+    old: dict[str, Json] = {"headers": {"X-A": "1"}, "content_type": "text/plain", "body": "old", "labels": {"a": "b"}}
+    assert override(changes, **old) == request(**{**old, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ([], [""]),
+        ({"method": "PUT"}, ["/method"]),
+        ({"expect": {}}, ["/expect"]),
+        ({"source_app": "a"}, ["/source_app"]),
+        ({"url": "ftp://a", "headers": {"Host": "a"}, "retry": {"cap": -1}}, ["/headers/Host", "/retry/cap", "/url"]),
+    ],
+)
+def test_a_resend_is_checked_as_a_submission_is(changes: Json, pointers: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        override(changes)
+    assert sorted(fault.pointer for fault in refused.value.faults) == pointers
+
+
+def test_a_resend_cannot_give_a_get_a_body() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        override({"body": "a"}, method="GET")
+    assert [fault.pointer for fault in refused.value.faults] == ["/body"]
+    assert override({"body": "a"}, method="DELETE").body == "a"
+
+
+# ── anything at all ──────────────────────────────────────────────────────────────────────────────
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+)
+JSON = st.recursive(
+    SCALARS | st.sampled_from(["2xx", "fixed", "schedule", "svix", "GET", URL, "$.a", "(", "X-A", "a/b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NUMBERS = st.integers(-1, 10) | st.floats(0, 10) | JSON
+PATTERNS = st.lists(st.sampled_from(["2xx", "!204", "200-299", "9xx"]) | JSON, max_size=3) | JSON
+SUBMITTED = st.fixed_dictionaries(
+    {"url": st.just(URL)},
+    optional={
+        **{name: JSON for name in TASK_FIELDS if name not in ("url", "expect", "retry")},
+        "method": st.sampled_from(["GET", "POST", "DELETE"]) | JSON,
+        "headers": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+        "timeout": NUMBERS,
+        "expect": JSON
+        | st.fixed_dictionaries(
+            {}, optional={"status": PATTERNS, **dict.fromkeys(("contains", "regex", "json"), JSON)}
+        ),
+        "retry": JSON
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "preset": st.sampled_from(["svix", "kkbida", None]) | JSON,
+                "backoff": st.sampled_from(["fixed", "schedule", "exponential", None]),
+                "schedule": st.lists(NUMBERS, max_size=3) | JSON,
+                "give_up_on": PATTERNS,
+                **dict.fromkeys(("max_attempts", "initial", "factor", "cap", "jitter", "deadline"), NUMBERS),
+            },
+        ),
+    },
+)
+
+
+@settings(max_examples=300)
+@given(SUBMITTED | JSON)
+def test_any_json_is_a_request_that_can_be_stored_or_an_invalid_request(submitted: Json) -> None:
+    with suppress(InvalidRequest):
+        taken = submission.read(parse(json.dumps(submitted).encode()), SETTINGS, AnyAddress())
+        assert from_json(Request, to_json(taken)) == taken
