@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +25,9 @@ BATCH = 10
 
 WAIT = 1.0
 """Seconds that a poller waits for a first message, and so at most until it notices that it must stop."""
+
+AFTER_FAILURE = 1.0
+"""Seconds until a source that failed goes on."""
 
 STOP_SECONDS = 5.0
 """How long running handlers may take to end when the process stops. Then their leases run out, as in a crash."""
@@ -49,20 +52,20 @@ def running(loops: Sequence[Loop]) -> Iterator[None]:
             thread.join(max(0.0, end - time.monotonic()))
 
 
-def steady(step: Callable[[], object], *, pause: float = 0, after_failure: float = 1) -> Loop:
-    """Take one step after another, so many seconds apart. A step that raises is logged and ends nothing."""
+def steady(step: Callable[[Event], object], *, pause: float = 0) -> Loop:
+    """Take one step after another, `pause` seconds apart. A step that raises is logged and ends nothing."""
 
     def loop(stop: Event) -> None:
         while not stop.is_set():
-            stop.wait(pause if _went_well(step) else max(pause, after_failure))
+            stop.wait(pause if _went_well(step, stop) else max(pause, AFTER_FAILURE))
 
     return loop
 
 
-def _went_well(step: Callable[[], object]) -> bool:
+def _went_well(step: Callable[[Event], object], stop: Event) -> bool:
     try:
-        step()
-    except Exception:  # noqa: BLE001 - Lambda's own pollers outlive everything too
+        step(stop)
+    except Exception:  # noqa: BLE001 - Lambda's own pollers outlive everything, too
         log.failure("source.failed")
         return False
     return True
@@ -71,14 +74,33 @@ def _went_well(step: Callable[[], object]) -> bool:
 # ── a queue ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def poll(queues: Queues, queue: Queue, invoke: Invoke) -> None:
-    """Receive one batch, hand it over, and delete what was finished.
+def pollers(queues: Queues, queue: Queue, invoke: Invoke, *, runs: int) -> list[Loop]:
+    """Loops for a queue, so that up to `runs` batches are handled at once.
 
-    Raises what the handler raises; then the whole batch comes back, as on Lambda.
+    They take turns at the queue: one waits for messages while the others handle theirs, so that an idle queue
+    is asked by one only. When a handler raises, its whole batch comes back, as on Lambda.
     """
-    batch = queues.receive(queue, limit=BATCH, wait=WAIT)
-    if batch:
-        queues.delete(queue, finished(batch, invoke(sqs_event(queue, batch))))
+    turn = Lock()
+
+    def step(stop: Event) -> None:
+        with turn:
+            batch = _receive(queues, queue, stop)
+        if batch:
+            queues.delete(queue, finished(batch, invoke(sqs_event(queue, batch))))
+
+    return [steady(step)] * runs
+
+
+def _receive(queues: Queues, queue: Queue, stop: Event) -> list[Received]:
+    """One batch. A queue that cannot be read is left alone for a while, by whoever's turn it is."""
+    if stop.is_set():
+        return []
+    try:
+        return queues.receive(queue, limit=BATCH, wait=WAIT)
+    except Exception:  # noqa: BLE001 - as above
+        log.failure("source.failed", queue=queue)
+        stop.wait(AFTER_FAILURE)
+        return []
 
 
 def sqs_event(queue: Queue, batch: Sequence[Received]) -> context.Event:

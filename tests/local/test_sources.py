@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
+from chalicelib.errors import Unavailable
 from chalicelib.ports import Message, Queue, Received
 from infra.local import sources
-from infra.local.context import Context, function
+from infra.local.context import Context, Invoke, function
 
 BATCH = [Received("m1", "r1", '{"task_id": "t1"}', 1), Received("m2", "r2", "必达", 3)]
 
 
 class Hand:
-    """Queues with one batch to give, that remember what was deleted."""
+    """Queues with some messages to give, that remember what was deleted, and who asked at the same time."""
 
-    def __init__(self, batch: Sequence[Received]) -> None:
-        self.batch = list(batch)
+    def __init__(self, messages: Sequence[Received], *, fails: int = 0) -> None:
+        self.messages = list(messages)
+        self.fails = fails
         self.deleted: list[str] = []
+        self.empty = Event()
+        self.asking = self.most_at_once = 0
 
-    def receive(self, queue: Queue, *, limit: int = 10, wait: float = 0) -> list[Received]:  # noqa: ARG002
-        given, self.batch = self.batch[:limit], self.batch[limit:]
+    def receive(self, queue: Queue, *, limit: int = 10, wait: float = 0) -> list[Received]:
+        assert (queue, wait <= 20) == (Queue.TASKS, True)
+        self.asking += 1
+        self.most_at_once = max(self.most_at_once, self.asking)
+        if self.fails:
+            self.fails, self.asking = self.fails - 1, self.asking - 1
+            raise Unavailable
+        if not self.messages:
+            self.empty.set()
+            self.empty.wait(0.01)
+        given, self.messages = self.messages[:limit], self.messages[limit:]
+        self.asking -= 1
         return given
 
-    def delete(self, queue: Queue, receipts: Sequence[str]) -> None:  # noqa: ARG002
+    def delete(self, queue: Queue, receipts: Sequence[str]) -> None:
+        assert queue is Queue.TASKS
         self.deleted += receipts
 
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
@@ -38,6 +53,10 @@ class Hand:
 
     def in_flight(self, queue: Queue) -> int:
         raise NotImplementedError
+
+
+def many(count: int) -> list[Received]:
+    return [Received(f"m{n}", f"r{n}", "", 1) for n in range(count)]
 
 
 def failures(*identifiers: object) -> dict[str, Any]:
@@ -76,37 +95,59 @@ def test_a_report_that_makes_no_sense_fails_the_whole_batch(response: object) ->
     assert sources.finished(BATCH, response) == []
 
 
+def poll(queues: Hand, invoke: Invoke, *, runs: int = 1) -> None:
+    """Poll until all is handed over and handled."""
+    with sources.running(sources.pollers(queues, Queue.TASKS, invoke, runs=runs)):
+        assert queues.empty.wait(10)
+
+
 def test_a_batch_is_received_handled_and_deleted() -> None:
     queues = Hand(BATCH)
-    sources.poll(queues, Queue.TASKS, lambda _event: failures("m1"))
+    poll(queues, lambda _event: failures("m1"))
     assert queues.deleted == ["r2"]
 
 
 def test_a_batch_has_ten_messages_at_most() -> None:
     sizes: list[int] = []
-    queues = Hand([Received(f"m{n}", f"r{n}", "", 1) for n in range(12)])
-    for _ in range(2):
-        sources.poll(queues, Queue.TASKS, lambda event: sizes.append(len(event["Records"])))
+    poll(Hand(many(12)), lambda event: sizes.append(len(event["Records"])))
     assert sizes == [10, 2]
 
 
 def test_an_empty_queue_runs_no_handler() -> None:
-    sources.poll(Hand([]), Queue.TASKS, lambda _event: pytest.fail("it ran"))
+    runs: list[object] = []
+    poll(Hand([]), runs.append)
+    assert runs == []
 
 
 def test_a_handler_that_raises_finishes_nothing_and_the_next_batch_is_polled() -> None:
-    queues, second = Hand([*BATCH, *BATCH * 5]), Event()
-    runs: list[int] = []
+    queues, sizes = Hand(many(12)), list[int]()
 
     def handler(event: Mapping[str, Any]) -> None:
-        runs.append(len(event["Records"]))
-        if len(runs) == 1:
+        sizes.append(len(event["Records"]))
+        if len(sizes) == 1:
             raise RuntimeError("a bug")
-        second.set()
 
-    with sources.running([sources.steady(lambda: sources.poll(queues, Queue.TASKS, handler), after_failure=0)]):
-        assert second.wait(10)
-    assert (runs[:2], len(queues.deleted)) == ([10, 2], 2)
+    poll(queues, handler)
+    assert (sizes, queues.deleted) == ([10, 2], ["r10", "r11"])
+
+
+def test_a_queue_that_cannot_be_read_is_read_again() -> None:
+    queues = Hand(BATCH, fails=1)
+    poll(queues, lambda _event: None)
+    assert queues.deleted == ["r1", "r2"]
+
+
+def test_a_batch_that_takes_long_does_not_hold_up_the_next() -> None:
+    both_run = Barrier(2, timeout=10)
+    queues = Hand(many(20))
+    poll(queues, lambda _event: both_run.wait() * 0, runs=2)
+    assert sorted(queues.deleted) == sorted(message.receipt for message in many(20))
+
+
+def test_only_one_of_many_pollers_waits_at_the_queue() -> None:
+    queues = Hand(many(40))
+    poll(queues, lambda _event: None, runs=8)
+    assert queues.most_at_once == 1
 
 
 # ── what the handler is fed ──────────────────────────────────────────────────────────────────────
@@ -122,7 +163,7 @@ def test_a_chalice_handler_understands_the_queue_event() -> None:
         return failures(event.to_dict()["Records"][0]["messageId"])
 
     queues = Hand(BATCH)
-    sources.poll(queues, Queue.TASKS, function("deliver", deliver, 10))
+    poll(queues, function("deliver", deliver, 10))
     assert seen == [('{"task_id": "t1"}', "r1"), ("必达", "r2")]
     assert queues.deleted == ["r2"]
 
@@ -167,7 +208,7 @@ def test_a_context_never_has_less_than_no_time() -> None:
 def test_a_schedule_runs_at_the_start_and_then_again_and_again() -> None:
     runs, thrice = [], Event()
 
-    def step() -> None:
+    def step(_stop: Event) -> None:
         runs.append(1)
         if len(runs) == 3:
             thrice.set()
@@ -179,7 +220,7 @@ def test_a_schedule_runs_at_the_start_and_then_again_and_again() -> None:
 def test_stopping_waits_for_the_handler_that_runs() -> None:
     running, ended = Event(), Event()
 
-    def step() -> None:
+    def step(_stop: Event) -> None:
         running.set()
         ended.wait(0.2)
         ended.set()
@@ -191,5 +232,5 @@ def test_stopping_waits_for_the_handler_that_runs() -> None:
 
 def test_stopping_does_not_wait_for_the_next_turn_of_a_schedule() -> None:
     ran = Event()
-    with sources.running([sources.steady(ran.set, pause=3600)]):
+    with sources.running([sources.steady(lambda _stop: ran.set(), pause=3600)]):
         assert ran.wait(10)

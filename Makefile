@@ -1,0 +1,62 @@
+# Every command does its own set-up, in .venv, once. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
+
+# What the local run needs beside what is deployed. Versions are those of requirements-dev.txt.
+LOCAL := chalice waitress PyYAML
+
+# PYTHON= names another interpreter than the first fitting one on the PATH.
+FITS := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
+
+define NO_PYTHON
+kkbida needs Python 3.11 or newer, with its venv module, and found none.
+Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python3),
+or say where it is: make run PYTHON=/path/to/python3
+endef
+export NO_PYTHON
+
+.PHONY: help run test test-localstack package clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/ready-to-run ## run it here: PORT=8000, ENDPOINT=http://127.0.0.1:4566 for an AWS emulator, DATA=.local
+	@exec $(BIN)/python -m infra.local
+
+test: $(VENV)/ready-to-test ## every check and every test that needs no LocalStack
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not localstack"
+
+test-localstack: $(VENV)/ready-to-test ## the tests against LocalStack: its own, or ENDPOINT=
+	$(BIN)/python -m pytest -m localstack
+
+package: $(VENV)/ready-to-test ## build and check what is deployed
+	$(BIN)/python -m infra.package
+
+clean: ## remove all that was installed or built; the tasks under .local stay
+	rm -rf $(VENV) .envs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --no-deps: the pins are complete, and Chalice's command-line tools are not wanted here.
+$(VENV)/ready-to-run: requirements.txt requirements-dev.txt | $(BIN)/python
+	@test -e $(VENV)/ready-to-test || echo "Installing what the local run needs (once) ..."
+	@$(PIP) --no-deps -r requirements.txt -c requirements-dev.txt $(LOCAL)
+	@touch $@
+
+$(VENV)/ready-to-test: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "Installing what the tests need (once; about a minute) ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/ready-to-run
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "$$NO_PYTHON" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,157 @@
+"""`python -m infra.local`: API, console, consumers, reconciler and the flaky receiver, in one process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+
+from chalicelib import world
+from chalicelib.embedded import EmbeddedStore
+from chalicelib.errors import SettingsError
+from chalicelib.ports import Queue, World
+from infra.local import receiver, server, sources, start
+from infra.local.context import function
+from infra.local.start import Start
+
+CONSOLE = Path(__file__).resolve().parents[2] / "console"
+
+RUNS = {Queue.TASKS: 32, Queue.EXHAUSTED: 4}
+"""Batches of each queue that are handled at once, of ten messages at most. A batch lasts as long as its slowest
+message, so a few targets that hang must not hold them all; more than 4 made nothing faster."""
+
+RECONCILE_EVERY = 5
+"""Seconds. On AWS it is a minute; here a look costs nothing."""
+
+SWEEP_EVERY, SWEEP_MOST = 5, 500
+"""Seconds, and expired tasks removed each time: DynamoDB does it by itself."""
+
+COUNT_EVERY = 1
+"""Seconds between two looks at the stream of an emulator's table."""
+
+FUNCTION_SECONDS = 120
+"""How long a handler may plan for."""
+
+MOST_LOG = 64 * 1024 * 1024
+"""Bytes of log above which the next start begins a new file, and keeps this one as `.1`."""
+
+STOPS = {signal.SIGINT, signal.SIGTERM}
+
+
+def main() -> None:
+    """Run until Ctrl-C or SIGTERM. Raises SystemExit with a sentence when it cannot start."""
+    try:
+        run(start.read(os.environ))
+    except SettingsError as error:
+        raise SystemExit(str(error)) from error
+
+
+def run(asked: Start) -> None:
+    """Take the ports, set up the world, serve until a signal comes. Raises SettingsError."""
+    with _listen(asked.port, "PORT") as own, _listen(asked.receiver_port, "RECEIVER_PORT") as partner:
+        found = start.addresses(own.getsockname()[1], partner.getsockname()[1])
+        asked.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ.update(start.settings(found, os.environ) | _place(asked))
+        with _logging_to(asked.log), _product(own, partner):
+            start.write_access(asked.access, found)
+            print(start.welcome(asked, found), file=sys.__stdout__, flush=True)
+            signal.sigwait(STOPS)
+            print("  Stopping ...", file=sys.__stdout__, flush=True)
+    os._exit(0)  # a delivery that outlives its grace must not keep the process; its lease runs out, as in a crash
+
+
+def _listen(port: int, variable: str) -> socket.socket:
+    try:
+        return server.listen(port)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        hint = f"Choose another one with {variable}=, such as make run {variable}=0 for any that is free."
+        raise SettingsError(f"Port {port}: {os.strerror(error.errno)}. {hint}") from error
+
+
+def _place(asked: Start) -> dict[str, str]:
+    """The settings that say where tasks are kept. At an emulator, table and queues are made if need be."""
+    if not asked.endpoint:
+        return {"KKBIDA_EMBEDDED": str(asked.database)}
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow, and of no use without endpoint
+
+    from infra import resources  # noqa: PLC0415 - as above
+
+    try:
+        return {"KKBIDA_EMBEDDED": "", "KKBIDA_ENDPOINT": asked.endpoint, **resources.make(asked.endpoint)}
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError(f"ENDPOINT={asked.endpoint} cannot be used. {error}") from error
+
+
+@contextmanager
+def _product(own: socket.socket, partner: socket.socket) -> Iterator[None]:
+    """Everything at work while the block runs. The server stops first, so that nothing new comes in."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # in every thread to come: only `sigwait` shall get them
+    import app  # noqa: PLC0415 - Chalice takes hold of standard output, which is the log by now
+
+    here = world.current()
+    with ExitStack() as stack:
+        if isinstance(here.store, EmbeddedStore):
+            stack.callback(here.store.close)
+        stack.enter_context(receiver.receiving(partner))
+        stack.enter_context(sources.running(_sources(here)))
+        stack.enter_context(server.serving(server.application(app.app, CONSOLE), own))
+        yield
+
+
+def _sources(here: World) -> list[sources.Loop]:
+    """What feeds each handler: on AWS these are event source mappings and a schedule."""
+    import app  # noqa: PLC0415 - as above
+
+    reconcile = function("reconcile", app.reconcile, FUNCTION_SECONDS)
+    loops = [_upkeep(here), sources.steady(lambda _stop: reconcile(sources.scheduled_event()), pause=RECONCILE_EVERY)]
+    for queue, handler in ((Queue.TASKS, app.deliver), (Queue.EXHAUSTED, app.tell)):
+        invoke = function(queue, handler, FUNCTION_SECONDS)
+        loops += sources.pollers(here.queues, queue, invoke, runs=RUNS[queue])
+    return loops
+
+
+def _upkeep(here: World) -> sources.Loop:
+    """Let expired tasks go, which DynamoDB does by itself; or, at an emulator, count what its table's stream says."""
+    if isinstance(here.store, EmbeddedStore):
+        sweep = here.store.sweep
+        return sources.steady(lambda _stop: sweep(here.clock.now(), SWEEP_MOST), pause=SWEEP_EVERY)
+    import app  # noqa: PLC0415 - as above
+    from infra.stream import Stream  # noqa: PLC0415 - slow, and of no use without endpoint
+
+    stream = Stream(here.settings.endpoint, here.settings.table)
+    count = function("count", app.count, FUNCTION_SECONDS)
+    return sources.steady(lambda _stop: stream.drain(lambda records: count({"Records": records})), pause=COUNT_EVERY)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send standard output to the log while the block runs, as Lambda does, and what libraries complain of."""
+    if path.exists() and path.stat().st_size > MOST_LOG:
+        path.replace(path.with_suffix(".log.1"))
+    with path.open("a", buffering=1, encoding="utf-8") as log, redirect_stdout(log):
+        handler = logging.StreamHandler(log)
+        handler.setFormatter(_JsonLine())
+        logging.basicConfig(handlers=[handler])
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request in line is no complaint
+        yield
+
+
+class _JsonLine(logging.Formatter):
+    """A library's complaint, as one line like our own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        return json.dumps({"level": record.levelname, "library": record.name, "message": super().format(record)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The whole local run, as a process of its own: what `make run` starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.emulators import ministack
+from tests.local.conftest import Ask, asking
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Run:
+    """A local run that serves."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    welcome: str
+
+    @property
+    def access(self) -> dict[str, str]:
+        return dict(json.loads((self.folder / "access.json").read_text()))
+
+    @property
+    def api(self) -> Ask:
+        return asking(int(self.access["api"].rsplit(":", 1)[1]))
+
+    @property
+    def partner(self) -> Ask:
+        return asking(int(self.access["receiver"].rsplit(":", 1)[1]))
+
+    @property
+    def printed_task(self) -> dict[str, Any]:
+        """The task of the printed command."""
+        submit = next(line for line in self.welcome.splitlines() if " -d " in line)
+        return dict(json.loads(shlex.split(submit)[-1]))
+
+    def submit(self, task: dict[str, Any]) -> str:
+        reply = self.api("POST", "/v1/tasks", json.dumps(task).encode(), {"Content-Type": "application/json"})
+        assert reply.status == 202, reply.body
+        return str(reply.json["task_id"])
+
+    def until(self, task_id: str, status: str) -> dict[str, Any]:
+        """The task, once it has that status."""
+        look: Callable[[], Any] = lambda: self.api("GET", f"/v1/tasks/{task_id}").json  # noqa: E731
+        deadline = time.monotonic() + PATIENCE
+        while (task := look())["status"] != status and time.monotonic() < deadline:
+            continue
+        assert task["status"] == status, task
+        return dict(task)
+
+
+@contextmanager
+def running(folder: Path, **variables: str) -> Iterator[Run]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KKBIDA_", "AWS_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local"],
+        cwd=ROOT,
+        env={**ours, "PORT": "0", "DATA": str(folder), **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        yield Run(process, folder, _until_served(process.stdout))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _until_served(output: IO[str]) -> str:
+    lines = []
+    for line in output:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            return "".join(lines)
+    raise AssertionError("it did not start: " + "".join(lines))
+
+
+def test_the_printed_task_fails_twice_and_is_then_delivered(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as run:
+        task = run.until(run.submit(run.printed_task), "delivered")
+        assert [attempt["verdict"] for attempt in task["attempts"]] == ["failed", "failed", "delivered"]
+        assert [attempt["wait"] for attempt in task["attempts"]] == [2, 3, None]
+        deliveries = run.partner("GET", f"/received?webhook_id={task['task_id']}").json["received"]
+        assert [delivery["body"] for delivery in deliveries] == ['{"order":42}'] * 3
+
+
+def test_killed_and_started_again_it_has_everything_and_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        done = run.submit({"url": f"{run.access['receiver']}/ok"})
+        run.until(done, "delivered")
+        left = run.submit({**run.printed_task, "retry": {"schedule": [1, 1, 1]}})
+        run.process.send_signal(signal.SIGKILL)
+        run.process.wait(PATIENCE)
+    with running(tmp_path, RECEIVER_PORT=run.access["receiver"].rsplit(":", 1)[1]) as run:
+        assert run.api("GET", f"/v1/tasks/{done}").json["status"] == "delivered"
+        numbers = [attempt["number"] for attempt in run.until(left, "delivered")["attempts"]]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(tmp_path: Path, stop: signal.Signals) -> None:
+    with running(tmp_path) as run:
+        run.process.send_signal(stop)
+        assert run.process.wait(PATIENCE) == 0
+    assert not (tmp_path / "kkbida.db-wal").exists()  # the file was closed, not dropped
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with running(tmp_path / "one") as run:
+        taken = run.access["api"].rsplit(":", 1)[1]
+        second = subprocess.run(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env={**os.environ, "PORT": taken, "DATA": str(tmp_path / "two")},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"Port {taken}: Address already in use. Choose another one with PORT=")
+    assert len(second.stderr.splitlines()) == 1
+
+
+@pytest.mark.emulator
+def test_with_an_endpoint_the_same_task_goes_by_dynamodb_and_sqs(tmp_path: Path) -> None:
+    with ministack() as endpoint, running(tmp_path, ENDPOINT=endpoint) as run:
+        task = run.until(run.submit({**run.printed_task, "retry": {"schedule": [1, 1]}}), "delivered")
+        assert len(task["attempts"]) == 3
+        assert not (tmp_path / "kkbida.db").exists()
+        deadline = time.monotonic() + PATIENCE
+        while (totals := run.api("GET", "/v1/stats").json["totals"])["delivered"] < 1 and time.monotonic() < deadline:
+            continue
+        assert totals["failed_attempts"] == 2
