@@ -59,8 +59,10 @@ def _encoded(params: Mapping[str, Json]) -> str:
 
 def _as_text(value: Json) -> str | list[str]:
     """A value in a query or a form: text as it is, nothing for null, a list as repetitions, else JSON."""
-    if isinstance(value, list):
-        return [text for item in value if isinstance(text := _as_text(item), str)]
+    return [_one_as_text(item) for item in value] if isinstance(value, list) else _one_as_text(value)
+
+
+def _one_as_text(value: Json) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else _as_json(value)

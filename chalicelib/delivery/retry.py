@@ -54,7 +54,7 @@ def decide(
         return GiveUp(all_used(policy))
     wait = max(planned_wait(policy, number, random), min(retry_after or 0, longest_wait(policy)))
     if wait >= remaining:
-        return GiveUp(f"the next try would come after the deadline of {policy.deadline:g} s")
+        return GiveUp(f"the next try would come after the deadline of {policy.deadline} s")
     return Again(wait)
 
 
