@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 from chalicelib import __version__
 from chalicelib.ports import Outgoing, Reply
+from chalicelib.shape import escaped
 from chalicelib.task import Channel
 
 TIMEOUT = 10
@@ -62,9 +63,12 @@ def _bad_errcode(reply: Reply) -> str | None:
     try:
         answer = json.loads(reply.body)
         errcode, errmsg = answer["errcode"], answer.get("errmsg", "")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "the reply has no errcode"
-    return None if errcode == 0 and errcode is not False else f"errcode {errcode!s:.20}: {errmsg!s:.200}"
+    if type(errcode) is not int:
+        return "the reply's errcode is no whole number"
+    said = escaped(errmsg)[:200] if isinstance(errmsg, str) else ""
+    return None if errcode == 0 else f"errcode {errcode!s:.20}: {said}"
 
 
 KINDS: Mapping[str, Kind] = {

@@ -73,5 +73,5 @@ def template_faults(template: str, content_type: str) -> Iterator[str]:
     if "json" in content_type.lower():
         try:
             json.loads(_VARIABLE.sub("", template))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield f"is not JSON once its variables are filled in: {error}"

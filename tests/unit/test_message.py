@@ -1,0 +1,147 @@
+"""The text of a notice, in the predecessor's template language."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.notify import message
+from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES, render, template_faults, values_of
+from chalicelib.task import Channel, Status
+from tests.unit.makers import NOON, channel, policy, request, task
+
+EXHAUSTED = task(
+    status=Status.EXHAUSTED,
+    request=request(
+        url="https://partner.example/callback?a=1",
+        source_app="orders",
+        target_app="账单",
+        retry=policy(max_attempts=8),
+    ),
+    number=5,
+    created_at=NOON,
+    updated_at=NOON + 3661.5,
+)
+
+VALUES = {
+    "taskId": "task-1",
+    "url": "https://partner.example/callback?a=1",
+    "createTime": "2025-12-01 12:00:00 UTC",
+    "lastModifiedDate": "2025-12-01 13:01:01 UTC",
+    "sourceAppName": "orders",
+    "targetAppName": "账单",
+    "callCount": "5",
+    "limitCallCount": "8",
+}
+
+
+def test_the_eight_variables_are_the_predecessors() -> None:
+    assert values_of(EXHAUSTED) == VALUES
+    assert tuple(VALUES) == VARIABLES
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_each_variable_stands_for_its_value_wherever_it_stands(name: str) -> None:
+    template = f'{{"a":"${{{name}}}","b":"<${{{name}}}>"}}'
+    value = VALUES[name]
+    assert json.loads(render(channel(template=template), VALUES)) == {"a": value, "b": f"<{value}>"}
+
+
+def test_the_default_text_is_the_predecessors_word_by_word() -> None:
+    assert DEFAULT_TEMPLATE == (
+        '{"msgtype":"text","text":{"content":"回调异常，taskId：${taskId}，url：${url}，发起时间：${createTime}，源服务名：'
+        '${sourceAppName}，目标服务名：${targetAppName}，已达到最大重试次数：${limitCallCount}"}}'
+    )
+
+
+@pytest.mark.parametrize("kind", ["dingtalk", "wecom", "webhook"])
+def test_a_channel_without_a_template_says_the_default_text(kind: str) -> None:
+    assert json.loads(render(channel(kind=kind), VALUES)) == {
+        "msgtype": "text",
+        "text": {
+            "content": "回调异常，taskId：task-1，url：https://partner.example/callback?a=1，"
+            "发起时间：2025-12-01 12:00:00 UTC，源服务名：orders，目标服务名：账单，已达到最大重试次数：8"
+        },
+    }
+
+
+def test_in_a_test_message_every_variable_is_the_word_for_test() -> None:
+    assert message.test_values() == dict.fromkeys(VARIABLES, "测试")
+    assert json.loads(render(channel(), message.test_values()))["text"]["content"].count("测试") == 6
+
+
+@pytest.mark.parametrize(
+    "value", ['say "so"', "line\nbreak", "back\\slash", "\t\r\x00\x1b", "</script>", "${url}", "上海 😀", ""]
+)
+def test_a_value_cannot_break_the_json_around_it(value: str) -> None:
+    rendered = render(channel(template='{"a":"<${url}>"}'), {"url": value})
+    assert json.loads(rendered) == {"a": f"<{value}>"}
+
+
+@given(st.fixed_dictionaries({name: st.text(max_size=20) for name in VARIABLES}))
+def test_the_default_text_is_json_whatever_the_values(values: dict[str, str]) -> None:
+    content = json.loads(render(channel(), values))["text"]["content"]
+    assert content == (
+        f"回调异常，taskId：{values['taskId']}，url：{values['url']}，发起时间：{values['createTime']}，"
+        f"源服务名：{values['sourceAppName']}，目标服务名：{values['targetAppName']}，"
+        f"已达到最大重试次数：{values['limitCallCount']}"
+    )
+
+
+def test_what_is_not_json_is_not_escaped() -> None:
+    plain = channel(template="url: ${url}", content_type="text/plain; charset=utf-8")
+    assert render(plain, {"url": 'a"b\\c\nd'}) == 'url: a"b\\c\nd'
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/a+json"])
+def test_a_type_with_json_in_it_is_escaped(content_type: str) -> None:
+    assert render(channel(template='"${url}"', content_type=content_type), {"url": '"'}) == r'"\""'
+
+
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        ("${taskId}", "task-1"),
+        ("${unknown}", ""),
+        ("${}", ""),
+        ("$taskId", "$taskId"),
+        ("{taskId}", "{taskId}"),
+        ("$${taskId}", "$task-1"),
+        ("${ taskId }", ""),
+        ("${taskId", "${taskId"),
+        ("${task${url}Id}", "${taskhttps://partner.example/callback?a=1Id}"),
+    ],
+)
+def test_a_variable_without_a_value_becomes_nothing_and_all_else_stays(template: str, rendered: str) -> None:
+    assert render(channel(template=template, content_type="text/plain"), VALUES) == rendered
+
+
+# ── what is wrong with a template ────────────────────────────────────────────────────────────────
+
+
+def faults(of: Channel) -> list[str]:
+    return list(template_faults(of.template, of.content_type))
+
+
+@pytest.mark.parametrize("template", [DEFAULT_TEMPLATE, "{}", '"${url}"', '{"${taskId}": [1, "${url} ${url}"]}'])
+def test_a_sound_template_has_no_faults(template: str) -> None:
+    assert faults(channel(template=template)) == []
+
+
+def test_unknown_variables_are_named_once_each() -> None:
+    found = faults(channel(template='{"a":"${taskID} ${x} ${x} ${url}"}'))
+    assert [fault.partition(" ")[0] for fault in found] == ["${taskID}", "${x}"]
+    assert found[0].endswith(", ".join(VARIABLES))
+
+
+@pytest.mark.parametrize("template", ["", "url: ${url}", '{"a":"${url}', "{'a': 1}", '{"a":1,}', "[" * 20_000])
+def test_a_json_template_that_is_no_json_is_refused(template: str) -> None:
+    [fault] = faults(channel(template=template))
+    assert fault.startswith("is not JSON once its variables are filled in: ")
+
+
+def test_any_text_is_a_template_of_plain_text() -> None:
+    assert faults(channel(template='{"a": ${url}', content_type="text/plain")) == []
