@@ -51,9 +51,12 @@ def _networks(raw: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
 
 
+HIGHEST_PORT = 65_535
+
+
 def _ports(raw: str) -> frozenset[int]:
     ports = frozenset(int(part) for part in raw.split(",") if part.strip())
-    if ports - frozenset(range(1, 65536)):
+    if ports and not 1 <= min(ports) <= max(ports) <= HIGHEST_PORT:
         raise ValueError("each port must be from 1 to 65535")
     return ports
 
@@ -74,7 +77,7 @@ SETTINGS = (
     Setting(
         "allow_networks",
         "",
-        "Networks with private addresses that deliveries may go to, such as 10.0.0.0/8,fd00::/8.",
+        "Networks with private addresses that deliveries may go to, such as 10.1.0.0/16.",
         _networks,
     ),
     Setting("ports", "", "Ports that deliveries may go to, such as 80,443. Empty means every port.", _ports),
