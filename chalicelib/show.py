@@ -13,7 +13,7 @@ from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, 
 HIDDEN = "***"
 """What stands in the place of a secret."""
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|key|password|signature|credential", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|passw|pwd|sign|credential|session|jwt", re.IGNORECASE)
 
 
 def time(seconds: float | None) -> str | None:

@@ -61,7 +61,7 @@ RETRY = Record(
             shape=ListOf(shape=WAIT, least=1, most=MOST_ATTEMPTS - 1), help="Seconds between the tries, one by one."
         ),
         "give_up_on": Field(
-            shape=ListOf(shape=STATUS, least=1, most=50), help="Statuses of a reply that end the round at once."
+            shape=ListOf(shape=STATUS, most=50), help="Statuses of a reply that end the round at once."
         ),
         "deadline": Field(
             shape=Number(least=1, most=MOST_DEADLINE), help="Seconds after which no try of the round begins."

@@ -175,7 +175,7 @@ def test_a_task_is_an_object(submitted: Json) -> None:
         ("/retry/schedule", {"retry": {"schedule": [1] * 100}}),
         ("/retry/schedule/1", {"retry": {"schedule": [1, "2"]}}),
         ("/retry/preset", {"retry": {"preset": "paypal"}}),
-        ("/retry/give_up_on", {"retry": {"give_up_on": []}}),
+        ("/retry/give_up_on", {"retry": {"give_up_on": "4xx"}}),
     ],
 )
 def test_a_member_of_the_wrong_shape_is_pointed_at(pointer: str, members: dict[str, Json]) -> None:
