@@ -111,7 +111,7 @@ class Outbound:
         addresses = _literal(host) or self._looked_up(host, by)
         for address in addresses:
             if why := forbidden(address, self._settings.allow_networks):
-                raise SendFailed(Kind.FORBIDDEN, f"{host} is at {address}, which is not allowed: {why}.")
+                raise SendFailed(Kind.FORBIDDEN, f"{host} leads to an address that is not allowed: {why}.")
         return addresses
 
     def _looked_up(self, name: str, by: Deadline) -> Sequence[Address]:
