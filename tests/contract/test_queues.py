@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import inf, nan
 from threading import Thread
 
 import pytest
@@ -85,16 +86,13 @@ def test_no_more_messages_come_than_asked_for(queues_backend: QueuesBackend) -> 
     assert len(queues_backend.queues.receive(TASKS, limit=1, wait=queues_backend.patience)) == 1
 
 
-@pytest.mark.parametrize("limit", [0, 11, -1])
-def test_a_limit_beyond_those_of_sqs_is_refused(queues: Queues, limit: int) -> None:
-    with pytest.raises(ValueError, match="limit"):
-        queues.receive(TASKS, limit=limit)
-
-
-@pytest.mark.parametrize("wait", [-0.1, 20.1, float("nan")])
-def test_a_wait_for_messages_beyond_that_of_sqs_is_refused(queues: Queues, wait: float) -> None:
-    with pytest.raises(ValueError, match="wait"):
-        queues.receive(TASKS, wait=wait)
+def test_a_limit_or_a_wait_beyond_those_of_sqs_is_refused(queues: Queues) -> None:
+    for limit in (0, 11, -1):
+        with pytest.raises(ValueError, match="limit"):
+            queues.receive(TASKS, limit=limit)
+    for wait in (-0.1, 20.1, nan):
+        with pytest.raises(ValueError, match="wait"):
+            queues.receive(TASKS, wait=wait)
 
 
 # ── delay ────────────────────────────────────────────────────────────────────────────────────────
@@ -113,10 +111,10 @@ def test_the_longest_delay_is_taken(queues_backend: QueuesBackend) -> None:
     assert queues_backend.queues.receive(TASKS) == []
 
 
-@pytest.mark.parametrize("delay", [-0.001, 900.001, float("nan"), float("inf")])
-def test_a_delay_beyond_those_of_sqs_is_refused_and_nothing_is_sent(queues: Queues, delay: float) -> None:
-    with pytest.raises(ValueError, match="delay"):
-        queues.send(TASKS, Message("t-1", 1), group=GROUP, delay=delay)
+def test_a_delay_beyond_those_of_sqs_is_refused_and_nothing_is_sent(queues: Queues) -> None:
+    for delay in (-0.001, 900.001, nan, inf):
+        with pytest.raises(ValueError, match="delay"):
+            queues.send(TASKS, Message("t-1", 1), group=GROUP, delay=delay)
     assert queues.receive(TASKS) == []
 
 
@@ -169,14 +167,12 @@ def test_nothing_to_hide_and_nothing_to_delete_is_no_error(queues: Queues) -> No
     queues.delete(TASKS, [])
 
 
-@pytest.mark.parametrize("wait", [-0.001, 43_200.001, float("nan"), float("inf")])
-def test_a_wait_beyond_those_of_sqs_is_refused_and_nothing_is_hidden(
-    queues_backend: QueuesBackend, wait: float
-) -> None:
+def test_a_wait_beyond_those_of_sqs_is_refused_and_nothing_is_hidden(queues_backend: QueuesBackend) -> None:
     sent(queues_backend.queues, "t-1", "t-2")
     one, other = received(queues_backend, 2)
-    with pytest.raises(ValueError, match="wait"):
-        queues_backend.queues.hide(TASKS, {one.receipt: 0, other.receipt: wait})
+    for wait in (-0.001, 43_200.001, nan, inf):
+        with pytest.raises(ValueError, match="wait"):
+            queues_backend.queues.hide(TASKS, {one.receipt: 0, other.receipt: wait})
     assert queues_backend.queues.receive(TASKS) == []
 
 

@@ -121,15 +121,13 @@ BODIES: Mapping[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_a_body_comes_back_exactly(store: Store, body: Json) -> None:
-    new = added(store, task(asked=request(body=body)))
-    owned = claimed(store, new)
-    ended = delivered(store, owned)
-    assert [repr(stored.request.body) for stored in (owned, ended)] == [repr(body)] * 2
-    again = store.get(new.task_id)
-    assert again == ended
-    assert repr(again.request.body) == repr(body)
+def test_bodies_come_back_exactly(store: Store) -> None:
+    for name, body in BODIES.items():
+        new = added(store, task(asked=request(body=body)))
+        ended = delivered(store, claimed(store, new))
+        again = store.get(new.task_id)
+        assert again == ended, name
+        assert repr(again.request.body) == repr(body), name
 
 
 def test_every_part_of_a_request_comes_back(store: Store) -> None:
@@ -231,40 +229,40 @@ REFUSALS: Mapping[str, tuple[Callable[[Task], Task], int, float, object]] = {
 }
 
 
-@pytest.mark.parametrize(("become", "ticket", "after", "expected"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_claim_is_refused_and_changes_nothing(
-    store: Store, become: Callable[[Task], Task], ticket: int, after: float, expected: object
-) -> None:
+def standing(store: Store, become: Callable[[Task], Task]) -> Task:
+    """A stored task that was made to stand so."""
     new = added(store, task())
     stands = become(new)
-    if stands is not new:
-        replaced(store, new, stands)
-    refused = store.claim(new.task_id, ticket, now=NOW + after, lease=LEASE)
-    assert refused == (Spent(stands) if expected is Spent else expected)
-    assert store.get(new.task_id) == stands
+    return new if stands is new else replaced(store, new, stands)
+
+
+def test_a_claim_is_refused_for_its_reason_and_changes_nothing(store: Store) -> None:
+    for name, (become, ticket, after, expected) in REFUSALS.items():
+        stands = standing(store, become)
+        refused = store.claim(stands.task_id, ticket, now=NOW + after, lease=LEASE)
+        assert refused == (Spent(stands) if expected is Spent else expected), name
+        assert store.get(stands.task_id) == stands, name
 
 
 def test_a_claim_of_an_unknown_task_is_stale(store: Store) -> None:
     assert store.claim("3f1e9a52-0000-4000-8000-000000000000", 1, now=NOW, lease=LEASE) == Stale()
 
 
-@pytest.mark.parametrize(
-    ("become", "after"),
-    [
-        pytest.param(no_change, 0, id="due this moment"),
-        pytest.param(as_waiting, 62, id="the wait ends this moment"),
-        pytest.param(as_leased, 76, id="the lease ends this moment"),
-        pytest.param(no_change, DAY - 0.001, id="a moment before the deadline"),
-        pytest.param(lambda it: evolve(as_waiting(it), number=2, fence=2), 100, id="the last claim of the round"),
-    ],
-)
-def test_a_claim_at_the_very_edge_is_granted(store: Store, become: Callable[[Task], Task], after: float) -> None:
-    new = added(store, task())
-    stands = become(new)
-    if stands is not new:
-        replaced(store, new, stands)
-    owned = store.claim(new.task_id, 1, now=NOW + after, lease=LEASE)
-    assert owned == life.claim(stands, now=NOW + after, lease=LEASE)
+EDGES: Mapping[str, tuple[Callable[[Task], Task], float]] = {
+    # how the task stands, seconds after NOW
+    "due this moment": (no_change, 0),
+    "the wait ends this moment": (as_waiting, 62),
+    "the lease ends this moment": (as_leased, 76),
+    "a moment before the deadline": (no_change, DAY - 0.001),
+    "the last claim of the round": (lambda it: evolve(as_waiting(it), number=2, fence=2), 100),
+}
+
+
+def test_a_claim_at_the_very_edge_is_granted(store: Store) -> None:
+    for name, (become, after) in EDGES.items():
+        stands = standing(store, become)
+        owned = store.claim(stands.task_id, 1, now=NOW + after, lease=LEASE)
+        assert owned == life.claim(stands, now=NOW + after, lease=LEASE), name
 
 
 def test_of_two_who_claim_a_task_one_wins(store_backend: StoreBackend) -> None:
@@ -531,25 +529,24 @@ def test_a_page_holds_whole_tasks(store_backend: StoreBackend) -> None:
     assert list(store.page(Query(status=Status.EXHAUSTED), None, 10).tasks) == [now]
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "",
-        "nonsense",
-        "é",
-        "AAAA",
-        "W10=",
-        "WzEsMl0=",
-        "bnVsbA==",
-        "eyJhIjoxfQ==",
-        "[" * 5000,
-        "WzFlOTk5OSwiXHVkODAwIl0=",
-    ],
+CURSORS = (
+    "nonsense",
+    "é",
+    "AAAA",
+    "W10=",
+    "WzEsMl0=",
+    "bnVsbA==",
+    "eyJhIjoxfQ==",
+    "[" * 5000,
+    "WzFlOTk5OSwiXHVkODAwIl0=",
 )
-def test_a_cursor_that_is_none_is_the_callers_fault(store: Store, cursor: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        store.page(Query(), cursor, 10)
-    assert [fault.pointer for fault in refused.value.faults] == ["cursor"]
+
+
+def test_a_cursor_that_is_none_is_the_callers_fault(store: Store) -> None:
+    for cursor in CURSORS:
+        with pytest.raises(InvalidRequest) as refused:
+            store.page(Query(), cursor, 10)
+        assert [fault.pointer for fault in refused.value.faults] == ["cursor"], cursor
 
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────
