@@ -23,7 +23,7 @@ from infra.local.start import Start
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
 
-RUNS = {Queue.TASKS: 32, Queue.EXHAUSTED: 4}
+RUNS = {Queue.TASKS: 64, Queue.EXHAUSTED: 4}
 """Batches of each queue that are handled at once, of ten messages at most. A batch lasts as long as its slowest
 message, so a few targets that hang must not hold them all; more than 4 made nothing faster."""
 
