@@ -37,6 +37,7 @@ def ministack(**env: str) -> Iterator[str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",  # of what its functions call
         **env,
     }
     with _served([str(python), "-m", "ministack"], variables, f"http://127.0.0.1:{port}", "/_ministack/ready") as url:

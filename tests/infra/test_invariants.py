@@ -11,6 +11,7 @@ import pytest
 from infra.invariants import broken
 from tests.packaged import package
 
+pytestmark = pytest.mark.timeout(600)  # the first run installs the translator and the linter
 GONE = object()
 
 DELIVER_SOURCE = "DeliverDeliverSqsEventSource"

@@ -14,6 +14,8 @@ import pytest
 from infra.package import lint, slim, translate
 from tests.packaged import package
 
+pytestmark = pytest.mark.timeout(600)  # the first run installs the translator and the linter
+
 
 @pytest.fixture(scope="session")
 def archive() -> Path:
