@@ -1,0 +1,510 @@
+"""Every way in which a task can change, and those in which it cannot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib import life
+from chalicelib.errors import LostLease, WrongStatus
+from chalicelib.life import LOOKAHEAD, MOST_GRACE, NotYet, Spent, Stale
+from chalicelib.ports import MOST_DELAY
+from chalicelib.task import FINAL, TRANSITIONS, Attempt, Status, Task, Verdict, evolve
+from tests.unit.makers import GRACE, LEASE, NOON, RETENTION, claimed, failed, policy, request, task
+
+LATER = NOON + 1000
+ONE_TRY = request(retry=policy(max_attempts=1))
+
+
+# Each change as the tests make it. A result is that of the attempt that owns the task, or the one of `by`.
+
+
+def delivered(it: Task, by: Task | None = None) -> Task:
+    won = failed(by or it, verdict=Verdict.DELIVERED, wait=None)
+    return life.delivered(it, won, now=LATER, retention=RETENTION)
+
+
+def hidden(it: Task, by: Task | None = None) -> Task:
+    return life.retry_later(it, failed(by or it), now=LATER, grace=GRACE, parked=False)
+
+
+def delayed(it: Task, by: Task | None = None) -> Task:
+    return life.retry_later(it, failed(by or it), now=LATER, grace=GRACE, parked=False, renew=True)
+
+
+def parked(it: Task, by: Task | None = None) -> Task:
+    return life.retry_later(it, failed(by or it, wait=50_000), now=LATER, grace=GRACE, parked=True)
+
+
+def exhausted(it: Task, by: Task | None = None) -> Task:
+    lost = failed(by or it, wait=None)
+    return life.exhausted(it, lost, "why", now=LATER, grace=GRACE, retention=RETENTION)
+
+
+def spent(it: Task) -> Task:
+    return life.exhausted(it, None, "why", now=LATER, grace=GRACE, retention=RETENTION)
+
+
+def cancelled(it: Task) -> Task:
+    return life.cancel(it, now=LATER, retention=RETENTION)
+
+
+def resent(it: Task) -> Task:
+    return life.resend(it, it.request, now=LATER, grace=GRACE)
+
+
+def hurried(it: Task) -> Task:
+    return life.hurry(it, now=LATER, grace=GRACE)
+
+
+def woken(it: Task) -> Task:
+    return life.wake(it, now=LATER, grace=GRACE)
+
+
+Change = Callable[..., Task]
+Outcomes = dict[Change, Status | type[Exception]]
+
+IN_FLIGHT = {
+    Status.PENDING: claimed(task()),
+    Status.RETRYING: claimed(hidden(claimed(task())), at=LATER + 30),
+    Status.DELIVERED: delivered(claimed(task())),
+    Status.EXHAUSTED: exhausted(claimed(task())),
+    Status.CANCELLED: cancelled(claimed(task())),
+}
+"""A task of each status; of the live ones an attempt is on its way."""
+
+LIVE: Outcomes = {
+    delivered: Status.DELIVERED,
+    hidden: Status.RETRYING,
+    delayed: Status.RETRYING,
+    parked: Status.RETRYING,
+    exhausted: Status.EXHAUSTED,
+    spent: Status.EXHAUSTED,
+    cancelled: Status.CANCELLED,
+    resent: WrongStatus,
+}
+DONE: Outcomes = {
+    **dict.fromkeys((delivered, hidden, delayed, parked, exhausted), LostLease),
+    **dict.fromkeys((spent, cancelled, hurried), WrongStatus),
+    resent: Status.PENDING,
+}
+TABLE: dict[Status, Outcomes] = {
+    Status.PENDING: {**LIVE, hurried: Status.PENDING},
+    Status.RETRYING: {**LIVE, hurried: Status.RETRYING},
+    Status.DELIVERED: {**DONE},
+    Status.EXHAUSTED: {**DONE},
+    Status.CANCELLED: {**DONE},
+}
+CASES = [
+    pytest.param(status, change, outcome, id=f"{status} {change.__name__}")
+    for status, row in TABLE.items()
+    for change, outcome in row.items()
+]
+
+
+# ── the transition table ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("status", "change", "outcome"), CASES)
+def test_from_each_status_each_change_leads_where_it_may_or_nowhere(
+    status: Status, change: Change, outcome: Status | type[Exception]
+) -> None:
+    before = IN_FLIGHT[status]
+    if not isinstance(outcome, Status):
+        with pytest.raises(outcome):
+            change(before)
+        return
+    after = change(before)
+    assert (after.status, after.version) == (outcome, before.version + 1)
+    assert (after.wake_at is None) == (outcome in (Status.DELIVERED, Status.CANCELLED))
+    assert after.expires_at == (int(LATER + RETENTION) if outcome in FINAL else None)
+
+
+def test_no_change_goes_where_the_transition_table_does_not() -> None:
+    ways = {
+        (status, outcome) for status, row in TABLE.items() for outcome in row.values() if isinstance(outcome, Status)
+    }
+    allowed = {(status, to) for status, row in TRANSITIONS.items() for to in row}
+    assert ways - {(Status.PENDING, Status.PENDING)} == allowed  # a hurried task stays where it is
+
+
+def test_a_wrong_status_says_which_it_is_and_what_it_allows() -> None:
+    with pytest.raises(WrongStatus, match=r"^The task is delivered; from there it can only become: pending\.$"):
+        cancelled(IN_FLIGHT[Status.DELIVERED])
+    with pytest.raises(WrongStatus, match=r"^The task is cancelled: there is no next try to bring forward"):
+        hurried(IN_FLIGHT[Status.CANCELLED])
+
+
+@pytest.mark.parametrize(
+    ("change", "ticket"),
+    [(hidden, 0), (delayed, 1), (parked, 1), (hurried, 1), (woken, 1), (spent, 1), (exhausted, 1), (delivered, 0)],
+)
+def test_a_new_ticket_is_given_when_a_new_message_is_needed(change: Change, ticket: int) -> None:
+    for status in (Status.PENDING, Status.RETRYING):
+        before = IN_FLIGHT[status]
+        assert change(before).ticket == before.ticket + ticket
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_a_resend_gives_a_new_ticket_so_that_old_messages_are_stale(status: Status) -> None:
+    assert resent(IN_FLIGHT[status]).ticket == IN_FLIGHT[status].ticket + 1
+
+
+# ── beginning, and being claimed ─────────────────────────────────────────────────────────────────
+
+
+def test_an_accepted_task_is_due_at_once_and_looked_after() -> None:
+    begun = life.begin(request(), task_id="t", caller="c", digest="d", now=NOON, grace=GRACE)
+    assert (begun.status, begun.due_at, begun.wake_at) == (Status.PENDING, NOON, NOON + GRACE)
+    assert (begun.number, begun.fence, begun.round, begun.version, begun.ticket) == (0, 0, 1, 1, 1)
+    assert life.refusal(begun, 1, NOON) is None
+
+
+DEADLINE = task().deadline_at
+
+
+@pytest.mark.parametrize(
+    ("it", "ticket", "now", "refused"),
+    [
+        (None, 1, NOON, Stale()),
+        (task(), 1, NOON, None),
+        (task(), 0, NOON, Stale()),
+        (task(), 2, NOON, Stale()),
+        *[(task(status=status), 1, NOON, Stale()) for status in FINAL],
+        (task(status=Status.RETRYING), 1, NOON, None),
+        (task(lease_until=NOON + 1), 1, NOON, NotYet(NOON + 1)),
+        (task(lease_until=NOON), 1, NOON, None),
+        (task(due_at=NOON + 1), 1, NOON, NotYet(NOON + 1)),
+        (task(due_at=NOON), 1, NOON, None),
+        (task(due_at=NOON + 9, lease_until=NOON + 1), 1, NOON, NotYet(NOON + 1)),
+        (task(number=4), 1, NOON, None),
+        (task(number=5), 1, NOON, Spent(task(number=5))),
+        (task(number=5, lease_until=NOON + 1), 1, NOON, NotYet(NOON + 1)),
+        (task(number=5, due_at=NOON + 1), 1, NOON, Spent(task(number=5, due_at=NOON + 1))),
+        (task(), 1, DEADLINE - 0.1, None),
+        (task(), 1, DEADLINE, Spent(task())),
+        (task(due_at=DEADLINE + 9), 1, DEADLINE, Spent(task(due_at=DEADLINE + 9))),
+    ],
+)
+def test_a_claim_is_refused_for_one_reason_at_a_time(
+    it: Task | None, ticket: int, now: float, refused: life.Refused | None
+) -> None:
+    assert life.refusal(it, ticket, now) == refused
+
+
+def test_a_claim_counts_fences_and_leases_and_leaves_all_else() -> None:
+    first = claimed(task(), at=NOON)
+    second = claimed(first, at=LATER)
+    assert first == task(version=2, number=1, fence=1, lease_until=NOON + LEASE, claimed_at=NOON)
+    assert second == task(
+        version=3, number=2, fence=2, lease_until=LATER + LEASE, claimed_at=LATER, claimed_before=NOON
+    )
+
+
+def test_claims_whose_processes_died_are_each_found_by_the_next_one() -> None:
+    it, found = task(), []
+    for at in (NOON, LATER, LATER + LEASE):
+        it = claimed(it, at=at)
+        found.append(life.interrupted_before(it))
+    assert found[0] is None
+    assert [(lost.number, lost.fence, lost.started_at, lost.verdict) for lost in found[1:] if lost] == [
+        (1, 1, NOON, Verdict.INTERRUPTED),
+        (2, 2, LATER, Verdict.INTERRUPTED),
+    ]
+    running = life.unrecorded(it)
+    assert running is not None
+    assert (running.number, running.fence, running.started_at) == (3, 3, LATER + LEASE)
+
+
+@pytest.mark.parametrize(
+    "it",
+    [
+        task(),
+        hidden(claimed(task())),
+        exhausted(claimed(task())),
+        delivered(claimed(task())),
+        cancelled(claimed(task())),
+        resent(cancelled(claimed(task()))),
+        resent(exhausted(claimed(task()))),
+    ],
+)
+def test_no_attempt_is_missing_when_each_left_a_result(it: Task) -> None:
+    assert life.unrecorded(it) is None
+    assert life.interrupted_before(claimed(it)) is None
+
+
+@pytest.mark.parametrize("end", [cancelled, spent])
+def test_a_task_that_ends_beside_an_attempt_keeps_it_as_interrupted(end: Change) -> None:
+    it = claimed(hidden(claimed(task())), at=LATER)
+    ended = end(it)
+    assert ended.last is not None
+    assert (ended.last.number, ended.last.fence, ended.last.verdict) == (2, 2, Verdict.INTERRUPTED)
+
+
+@pytest.mark.parametrize("end", [cancelled, spent])
+def test_a_task_that_ends_between_its_attempts_keeps_the_last_result(end: Change) -> None:
+    waiting = hidden(claimed(task()))
+    assert end(waiting).last == waiting.last
+    assert end(task()).last is None
+
+
+# ── a claim that is over ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("late", [delivered, hidden, delayed, parked, exhausted])
+@pytest.mark.parametrize(
+    "now_it_is",
+    [
+        claimed(claimed(task()), at=LATER),
+        hidden(claimed(task())),
+        resent(cancelled(claimed(task()))),
+        claimed(resent(exhausted(claimed(task())))),
+    ],
+)
+def test_a_result_that_comes_after_its_claim_is_over_changes_nothing(late: Change, now_it_is: Task) -> None:
+    with pytest.raises(LostLease):
+        late(now_it_is, by=claimed(task()))
+
+
+@pytest.mark.parametrize("change", [delivered, hidden, delayed, parked, exhausted, spent])
+def test_a_recorded_attempt_gives_its_lease_back(change: Change) -> None:
+    assert change(claimed(task())).lease_until == 0
+
+
+@pytest.mark.parametrize("change", [cancelled, hurried])
+def test_an_attempt_that_still_runs_keeps_its_lease(change: Change) -> None:
+    assert change(claimed(task())).lease_until == NOON + LEASE
+
+
+def test_a_resend_waits_for_the_attempt_that_a_cancel_left_running() -> None:
+    again = life.resend(life.cancel(claimed(task()), now=NOON, retention=1), request(), now=NOON + 1, grace=GRACE)
+    assert life.refusal(again, again.ticket, NOON + 1) == NotYet(NOON + LEASE)
+    assert life.refusal(again, again.ticket, NOON + LEASE) is None
+    assert again.wake_at == NOON + LEASE + GRACE
+
+
+# ── what is owed, and when somebody looks after it ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("change", "due_at", "wake_at"),
+    [
+        (hidden, LATER + 30, LATER + 30 + GRACE),
+        (delayed, LATER + 30, LATER + 30 + GRACE),
+        (parked, LATER + 50_000, LATER + 50_000 - LOOKAHEAD),
+        (hurried, NOON, LATER + GRACE),
+        (exhausted, NOON, LATER + GRACE),
+        (delivered, NOON, None),
+        (cancelled, NOON, None),
+    ],
+)
+def test_each_change_says_when_the_task_is_due_and_when_it_is_looked_after(
+    change: Change, due_at: float, wake_at: float | None
+) -> None:
+    after = change(claimed(task()))
+    assert (after.due_at, after.wake_at) == (due_at, wake_at)
+
+
+def test_a_short_wait_that_is_parked_is_looked_after_at_once() -> None:
+    it = claimed(task())
+    assert life.retry_later(it, failed(it, wait=10), now=LATER, grace=GRACE, parked=True).wake_at == LATER
+
+
+def test_a_parked_task_is_woken_early_enough_for_a_delayed_message_to_start_it() -> None:
+    assert LOOKAHEAD <= MOST_DELAY
+
+
+def test_a_hurried_task_is_due_now_and_never_later_than_it_was() -> None:
+    waiting = hidden(claimed(task()))
+    assert life.hurry(waiting, now=LATER + 1, grace=GRACE).due_at == LATER + 1
+    assert life.hurry(waiting, now=LATER + 99, grace=GRACE).due_at == LATER + 30
+
+
+def test_a_hurried_task_whose_attempt_runs_is_looked_after_once_that_is_over() -> None:
+    assert life.hurry(claimed(task()), now=NOON + 1, grace=GRACE).wake_at == NOON + LEASE + GRACE
+
+
+def test_an_exhausted_task_is_looked_after_until_it_is_told() -> None:
+    ended = exhausted(claimed(task()))
+    told = life.told(ended)
+    assert ended.wake_at is not None
+    assert told == evolve(ended, version=ended.version + 1, wake_at=None)
+
+
+def test_a_resend_begins_a_round_of_its_own_and_keeps_the_attempts() -> None:
+    ended = exhausted(claimed(task(wakes=3)))
+    again = life.resend(ended, ONE_TRY, now=LATER, grace=GRACE)
+    assert (again.round, again.number, again.fence, again.round_started_at) == (2, 0, 1, LATER)
+    assert (again.request, again.last, again.because, again.wakes) == (ONE_TRY, ended.last, None, 0)
+    assert again.deadline_at == LATER + ONE_TRY.retry.deadline
+
+
+def test_each_wake_doubles_the_time_to_the_next_up_to_the_most() -> None:
+    it, waits = task(), []
+    for _ in range(8):
+        it = life.wake(it, now=LATER, grace=GRACE)
+        waits.append((it.wake_at or 0) - LATER)
+    assert waits == [600, 1200, 2400, 4800, 9600, 19_200, MOST_GRACE, MOST_GRACE]
+    assert (it.wakes, it.ticket, it.status, it.updated_at) == (8, 9, Status.PENDING, NOON)
+
+
+@pytest.mark.parametrize("change", [hidden, parked, hurried, exhausted])
+def test_what_moves_a_task_on_starts_the_doubling_anew(change: Change) -> None:
+    assert change(claimed(task(wakes=5))).wakes == 0
+
+
+@pytest.mark.parametrize(
+    ("it", "at"),
+    [
+        (task(), LATER),
+        (task(due_at=LATER + 9), LATER + 9),
+        (task(lease_until=LATER + 7), LATER + 7),
+        (task(due_at=LATER + 9, lease_until=LATER + 7), LATER + 9),
+        (task(status=Status.EXHAUSTED, due_at=LATER + 9, lease_until=LATER + 7), LATER),
+    ],
+)
+def test_a_message_is_of_use_once_the_task_is_due_and_free(it: Task, at: float) -> None:
+    assert life.ready_at(it, LATER) == at
+    assert life.wake(it, now=LATER, grace=GRACE).wake_at == at + GRACE
+
+
+# ── the ledger ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        (None, task(), {"accepted": 1, "in_pending": 1}),
+        (task(), claimed(task()), {}),
+        (task(), woken(task()), {}),
+        (claimed(task()), delivered(claimed(task())), {"in_pending": -1, "in_delivered": 1, "delivered": 1}),
+        (claimed(task()), hidden(claimed(task())), {"in_pending": -1, "in_retrying": 1, "failed_attempts": 1}),
+        (IN_FLIGHT[Status.RETRYING], hidden(IN_FLIGHT[Status.RETRYING]), {"failed_attempts": 1}),
+        (
+            claimed(task()),
+            exhausted(claimed(task())),
+            {"in_pending": -1, "in_exhausted": 1, "exhausted": 1, "failed_attempts": 1},
+        ),
+        (claimed(task()), spent(claimed(task())), {"in_pending": -1, "in_exhausted": 1, "exhausted": 1}),
+        (claimed(task()), cancelled(claimed(task())), {"in_pending": -1, "in_cancelled": 1, "cancelled": 1}),
+        (
+            IN_FLIGHT[Status.EXHAUSTED],
+            resent(IN_FLIGHT[Status.EXHAUSTED]),
+            {"in_exhausted": -1, "in_pending": 1},
+        ),
+        (IN_FLIGHT[Status.EXHAUSTED], life.told(IN_FLIGHT[Status.EXHAUSTED]), {}),
+    ],
+)
+def test_a_change_counts_what_it_brings(old: Task | None, new: Task, counts: dict[str, int]) -> None:
+    assert life.tally(old, new) == counts
+
+
+@dataclass
+class Walk:
+    """Some tasks, whatever happens to them, and the counters beside them."""
+
+    tasks: list[Task]
+    counts: Counter[str] = field(default_factory=Counter)
+    kept: dict[int, list[Attempt]] = field(default_factory=dict)
+    claims: dict[int, Task] = field(default_factory=dict)
+    now: float = NOON
+
+    def put(self, index: int, new: Task) -> None:
+        """As a store does: the result that gives way is kept, and the counters follow."""
+        old = self.tasks[index]
+        assert new.version == old.version + 1
+        if old.last is not None and old.last != new.last:
+            self.kept.setdefault(index, []).append(old.last)
+        self.counts.update(life.tally(old, new))
+        self.tasks[index] = new
+
+    def claim(self, index: int) -> None:
+        it = self.tasks[index]
+        refused = life.refusal(it, it.ticket, self.now)
+        if refused is None:
+            self.put(index, claimed(it, at=self.now))
+            self.claims[index] = self.tasks[index]
+        elif isinstance(refused, Spent):
+            self.put(index, life.exhausted(it, None, "", now=self.now, grace=GRACE, retention=RETENTION))
+
+    def end(self, index: int, how: str) -> None:
+        """The result of the newest claim, which may be over by now."""
+        if index not in self.claims:
+            return
+        it, attempt = self.tasks[index], failed(self.claims[index])
+        if how == "deliver":
+            won = evolve(attempt, verdict=Verdict.DELIVERED)
+            self.put(index, life.delivered(it, won, now=self.now, retention=RETENTION))
+        elif how == "give up":
+            self.put(index, life.exhausted(it, attempt, "", now=self.now, grace=GRACE, retention=RETENTION))
+        else:
+            self.put(index, life.retry_later(it, attempt, now=self.now, grace=GRACE, parked=how == "park"))
+
+    def step(self, index: int, action: str) -> None:
+        it, now = self.tasks[index], self.now
+        if action == "claim":
+            self.claim(index)
+        elif action == "cancel":
+            self.put(index, life.cancel(it, now=now, retention=RETENTION))
+        elif action == "resend":
+            self.put(index, life.resend(it, it.request, now=now, grace=GRACE))
+        elif action == "hurry":
+            self.put(index, life.hurry(it, now=now, grace=GRACE))
+        elif action == "wake" and it.wake_at is not None:
+            self.put(index, life.wake(it, now=now, grace=GRACE))
+        elif action == "tell" and it.status is Status.EXHAUSTED:
+            self.put(index, life.told(it))
+        elif action in ENDS:
+            self.end(index, action)
+
+
+ENDS = ("retry", "park", "deliver", "give up")
+ACTIONS = ("claim", "claim", *ENDS, "cancel", "resend", "hurry", "wake", "tell")
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(ACTIONS), st.integers(0, 120)), max_size=60)
+
+
+@settings(max_examples=200)
+@given(STEPS)
+def test_whatever_happens_the_ledger_adds_up_and_no_attempt_is_lost_or_counted_twice(
+    steps: list[tuple[int, str, int]],
+) -> None:
+    three_tries = request(retry=policy(max_attempts=3, deadline=2_592_000))
+    walk = Walk([task(request=three_tries) for _ in range(3)])
+    for it in walk.tasks:
+        walk.counts.update(life.tally(None, it))
+    for index, action, seconds in steps:
+        walk.now += seconds
+        before = walk.tasks[index]
+        try:
+            walk.step(index, action)
+        except (LostLease, WrongStatus):
+            assert walk.tasks[index] is before
+        check_task(walk, index)
+        check_ledger(walk)
+
+
+def check_task(walk: Walk, index: int) -> None:
+    it = walk.tasks[index]
+    assert it.wake_at is not None or it.is_final
+    attempts = life.history(it, walk.kept.get(index, []))
+    assert [attempt.fence for attempt in attempts] == list(range(1, it.fence + 1))
+    for _, of_round in groupby(attempts, key=lambda attempt: attempt.round):
+        numbers = [attempt.number for attempt in of_round]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) <= 3
+
+
+def check_ledger(walk: Walk) -> None:
+    standing = Counter(f"in_{it.status}" for it in walk.tasks)
+    assert {f"in_{status}": walk.counts[f"in_{status}"] for status in Status} == {
+        f"in_{status}": standing[f"in_{status}"] for status in Status
+    }
+    assert walk.counts["accepted"] == sum(walk.counts[f"in_{status}"] for status in Status)
+    shown = [a for at, it in enumerate(walk.tasks) for a in life.history(it, walk.kept.get(at, []))]
+    assert walk.counts["failed_attempts"] == sum(attempt.verdict is Verdict.FAILED for attempt in shown)
