@@ -1,11 +1,11 @@
-"""AWS without AWS: emulators as child processes, on free loopback ports, gone when the test is over."""
+"""AWS without AWS: emulators as child processes, on free loopback ports, gone when the test is over or killed."""
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -17,10 +17,9 @@ from pathlib import Path
 from infra.environments import python_with
 
 HERE = Path(__file__).resolve().parent
+TETHER = HERE / "tether.py"
 READY_WITHIN = 60
 """Seconds an emulator may take until it answers; a loaded computer needs about ten."""
-STOPPED_WITHIN = 10
-"""Seconds an emulator has for a clean end before it is killed."""
 
 
 @contextmanager
@@ -78,18 +77,16 @@ def _served(command: Sequence[str], variables: Mapping[str, str], url: str, heal
         log = Path(home) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command,
+                [sys.executable, str(TETHER), *command],
                 cwd=home,
                 env={**_environment(home), **variables},
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # its own children end with it; a Ctrl-C is ours alone
             )
-        try:
+        with process:  # its end closes stdin, and that ends all of it
             _wait_until_ready(process, url + health, log)
             yield url
-        finally:
-            _stop(process)
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -112,22 +109,6 @@ def _answers(url: str) -> bool:
             return bool(reply.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOPPED_WITHIN)
-    finally:
-        _kill_what_is_left(process.pid)
-        process.wait()
-
-
-def _kill_what_is_left(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _free_port() -> int:
