@@ -39,6 +39,9 @@ GROUP = re.compile(r"[!-~]{1,128}")
 STALE = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"})
 """Error codes that say: this receipt is not valid any more, the message is somebody else's or gone."""
 
+STALE_TOO = "for parameter ReceiptHandle"
+"""What the message of an `InvalidParameterValue` says then; the code alone also stands for 12 hours that are over."""
+
 Entry = dict[str, Any]
 
 
@@ -132,13 +135,14 @@ class SqsQueues:
 
 
 def _raise_what_failed(failed: Iterable[Mapping[str, Any]]) -> None:
-    """Raise Unavailable when SQS failed, ValueError when we did; a stale receipt is nobody's failure."""
+    """Raise ValueError for what SQS does not allow, Unavailable for what it cannot do just now."""
     for failure in failed:
-        if failure["Code"] in STALE:
+        code, message = failure["Code"], failure.get("Message", "")
+        if code in STALE or STALE_TOO in message:
             continue
-        if failure["SenderFault"]:
-            raise ValueError(f"SQS refuses an entry: {failure['Code']} {failure.get('Message', '')}")
-        raise Unavailable(f"SQS cannot serve this just now ({failure['Code']}).")
+        if failure["SenderFault"] or code.startswith("Invalid"):
+            raise ValueError(f"SQS refuses an entry: {code} {message}")
+        raise Unavailable(f"SQS cannot serve this just now ({code}).")
 
 
 def _client(endpoint: str, read_timeout: float) -> SQSClient:

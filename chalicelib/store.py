@@ -571,7 +571,7 @@ class DynamoStore:
     def _newest(self, query: Query, cursor: str | None) -> list[tuple[str, Key]]:
         """The newest tasks after the cursor that may match, as (made, key): one more than are examined."""
         low = _ms(query.since) if query.since is not None else "0"
-        after = _place(cursor) if cursor else "~"
+        after = _place(cursor) if cursor is not None else "~"
         high = min(after, f"{_ms(query.until)}~" if query.until is not None else "~")
         if low > high:
             return []
@@ -785,11 +785,11 @@ def change_in(record: Mapping[str, Any]) -> Change | None:
 class Counters:
     """The sums behind `GET /v1/stats`: all time, by hour and by day, made from the table's stream.
 
-    Each change counts once, though a batch may come twice, and then with another end: Lambda begins
-    again where it last was sure to have ended, so a batch that comes again begins with a change that
-    began one before. A batch is counted in one transaction with a record, under the id of its first
-    change, that says which was its last; one that comes again goes on after that last change.
-    (So the event source must neither bisect batches nor report single failures, which begin elsewhere.)
+    Each change counts once, though a batch may come again, and then with another end: a batch always begins
+    where one began before, or ended. So a batch is counted in one transaction with a record of its changes,
+    kept under its first one. Of a batch that finds such a record, only what is longer is counted; where it
+    is shorter, it leaves a record of the rest, for the batch that will begin there.
+    (The event source must not report failures of single records: those begin anywhere.)
     """
 
     def __init__(self, table: Table, shards: int) -> None:
@@ -803,20 +803,21 @@ class Counters:
 
     def _add_some(self, changes: Sequence[Change]) -> int:
         """Count these, and say how many of the changes from the first on are counted now."""
-        first, last = changes[0].event_id, changes[-1].event_id
+        marks = [_digest(change.event_id) for change in changes]
         expires_at = int(max(change.at for change in changes) + COUNTED_KEPT)
-        counted = Record(f"counted#{first}", "counted", text=last, expires_at=expires_at)
-        owner = f"counters#{shard_of(first, self._shards)}"
+        put = self._table.putting(_counted(marks, expires_at), Record.owner.does_not_exist())
+        owner = f"counters#{shard_of(marks[0], self._shards)}"
         updates = [
             self._table.updating((owner, name), [Path(counter).add(n) for counter, n in sums.items()])
             for name, sums in _sums(changes).items()
         ]
         try:
-            self._table.transact(puts=[self._table.putting(counted, Record.owner.does_not_exist())], updates=updates)
+            self._table.transact(puts=[put], updates=updates)
         except Stands as known:
-            ids = [change.event_id for change in changes]
-            end = Record.from_raw_data(dict(known.item or {})).text
-            return ids.index(end) + 1 if end in ids else len(ids)
+            before = Record.from_raw_data(dict(known.item or {})).text.split()
+            if rest := before[len(marks) :]:
+                self._table.put(_counted(rest, expires_at))
+            return min(len(before), len(marks))
         return len(changes)
 
     def totals(self) -> Mapping[str, int]:
@@ -842,6 +843,11 @@ class Counters:
 
     def _owners(self) -> list[str]:
         return [f"counters#{shard}" for shard in range(self._shards)]
+
+
+def _counted(marks: Sequence[str], expires_at: int) -> Record:
+    """Says that these changes, in this order, are counted."""
+    return Record(f"counted#{marks[0]}", "counted", text=" ".join(marks), expires_at=expires_at)
 
 
 UNITS = {"hour": 3600, "day": DAY}

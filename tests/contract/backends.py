@@ -5,16 +5,22 @@ Each function is given an empty folder and yields a backend with nothing in it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chalicelib.embedded import MEMORY, MOST_RECEIVES, open_embedded
 from chalicelib.ports import Queues, Store
+from chalicelib.queues import COUNT_FRESH, SqsQueues
 from chalicelib.settings import load
+from chalicelib.store import DynamoStore
+from infra.stream import Stream
+from tests.contract import aws
 from tests.contract.samples import NOW
 
 
@@ -91,17 +97,48 @@ def _embedded_queues(path: str) -> Iterator[QueuesBackend]:
     store.close()
 
 
+# ── AWS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _dynamo(server: AbstractContextManager[str], **traits: Any) -> Iterator[StoreBackend]:
+    """DynamoDB; the stream of its table is counted when the test asks for it to settle."""
+    with server as endpoint:
+        settings = aws.table(endpoint)
+        store, stream = DynamoStore(settings), Stream(endpoint, settings.table)
+        yield StoreBackend(store=store, settle=lambda: stream.drain(store.count), **traits)
+
+
+@contextmanager
+def _sqs(server: AbstractContextManager[str], **traits: Any) -> Iterator[QueuesBackend]:
+    """SQS, whose time is the real one."""
+    clock = FakeClock()
+    with server as endpoint:
+        yield QueuesBackend(
+            queues=SqsQueues(aws.queues(endpoint), clock.now),
+            pass_time=time.sleep,
+            settle=lambda: clock.move(COUNT_FRESH + 1),
+            most_receives=aws.MOST_RECEIVES,
+            **traits,
+        )
+
+
 # ── all of them ──────────────────────────────────────────────────────────────────────────────────
 
 
 STORES: Mapping[str, Callable[[Path], AbstractContextManager[StoreBackend]]] = {
     "file": lambda folder: _embedded_store(str(folder / "kkbida.db")),
     "memory": lambda _: _embedded_store(MEMORY),
+    "moto": lambda _: _dynamo(aws.moto(), parallel=False),
+    "ministack": lambda _: _dynamo(nullcontext(aws.ministack())),
 }
 
 QUEUES: Mapping[str, Callable[[Path], AbstractContextManager[QueuesBackend]]] = {
     "file": lambda folder: _embedded_queues(str(folder / "kkbida.db")),
     "memory": lambda _: _embedded_queues(MEMORY),
+    "moto": lambda _: _sqs(aws.moto(), parallel=False, stale_receipts=False),
+    "ministack": lambda _: _sqs(nullcontext(aws.ministack()), patience=2),
+    "localstack": lambda _: _sqs(nullcontext(aws.localstack()), patience=3, stale_receipts=False),
 }
 
 MARKS: Mapping[str, pytest.MarkDecorator] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +23,7 @@ from chalicelib.settings import load
 from chalicelib.store import INDEXES, DynamoStore
 from infra.resources import make
 from infra.stream import Stream
-from tests.emulators import ministack
+from tests.contract import aws
 from tests.house import House, in_turn, reply, sqs_event
 from tests.item_size import Bill, write_units
 
@@ -129,15 +129,10 @@ class Metered:
         return [write_units(image.get("OldImage"), image.get("NewImage"), INDEXES) for image in images]
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with ministack() as url:
-        yield url
-
-
 @pytest.fixture
-def metered(endpoint: str) -> Metered:
-    made = make(endpoint, prefix=f"cost-{uuid4()}")
+def metered() -> Metered:
+    endpoint = aws.ministack()
+    made = make(endpoint, prefix=str(uuid4()))
     settings = load({"KKBIDA_OPEN_API": "1", "KKBIDA_ENDPOINT": endpoint, **made})
     store, queues, meter, house = DynamoStore(settings), SqsQueues(settings), Meter(), House()
     house.world = replace(house.world, settings=settings, store=store, queues=queues)

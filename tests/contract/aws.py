@@ -1,0 +1,69 @@
+"""Fresh tables and queues at the AWS emulators. Each server is started by the first test that needs it, once a run."""
+
+from __future__ import annotations
+
+import atexit
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib import aws
+from chalicelib.settings import Settings, load
+from infra.resources import make_queues, make_table
+from tests import emulators
+
+MOST_RECEIVES = 5
+"""Receives after which a message of these task queues goes to the exhausted queue; the template's 1000 take minutes."""
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """No endpoint: while the block runs, AWS itself is in this process."""
+    with mock_aws(), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")  # streams have no other address here
+        yield ""
+
+
+@cache
+def ministack() -> str:
+    """The endpoint of MiniStack, which ends with this process."""
+    return _for_this_run(emulators.ministack())
+
+
+@cache
+def localstack() -> str:
+    """The endpoint of LocalStack, which ends with this process. Without Docker it has no tables."""
+    return _for_this_run(emulators.localstack())
+
+
+def _for_this_run(server: AbstractContextManager[str]) -> str:
+    ends = ExitStack()
+    atexit.register(ends.close)
+    return ends.enter_context(server)
+
+
+def table(endpoint: str) -> Settings:
+    """Settings with a new table."""
+    return _settings(endpoint, make_table(endpoint or None, prefix=str(uuid4())))
+
+
+def queues(endpoint: str) -> Settings:
+    """Settings with new queues, and a redrive policy that a test can exhaust."""
+    settings = _settings(endpoint, make_queues(endpoint or None, prefix=str(uuid4())))
+    session = boto3.session.Session(region_name="us-east-1", **aws.credentials(endpoint))
+    sqs = session.client("sqs", endpoint_url=endpoint or None)
+    exhausted = sqs.get_queue_attributes(QueueUrl=settings.exhausted_queue_url, AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": exhausted["Attributes"]["QueueArn"], "maxReceiveCount": MOST_RECEIVES}
+    sqs.set_queue_attributes(QueueUrl=settings.task_queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    return settings
+
+
+def _settings(endpoint: str, made: Mapping[str, str]) -> Settings:
+    return load({"KKBIDA_ENDPOINT": endpoint, **made})
