@@ -10,7 +10,7 @@ from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Response,
 from chalicelib import world
 from chalicelib.ports import Queue
 
-app = Chalice(app_name="kkbida")
+app = Chalice(app_name="kkbida", configure_logs=False)  # else each line is written twice: see log.py
 
 PLACEHOLDER = "arn:aws:{}:us-east-1:000000000000:placeholder"
 """infra/template.yaml puts the real one in its place."""
