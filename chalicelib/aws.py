@@ -47,7 +47,7 @@ PASSING = frozenset(
 
 
 for _name in ("boto3", "botocore", "pynamodb", "urllib3"):
-    logging.getLogger(_name).setLevel(logging.INFO)  # below that they log whole requests, secrets and all
+    logging.getLogger(_name).setLevel(logging.WARNING)  # at DEBUG they log whole requests, secrets and all
 
 
 @contextmanager
