@@ -75,12 +75,14 @@ def addresses(port: int, receiver_port: int) -> Addresses:
 def settings(found: Addresses, environment: Mapping[str, str]) -> dict[str, str]:
     """The settings of a local run, where `environment` has no others.
 
-    The API is open, and deliveries may go to loopback: it is this computer that serves and asks.
+    The API is open, and deliveries may go to loopback: it is this computer that serves and asks. A message can
+    get lost only when the process dies between two writes, so one that seems lost is not waited for as long.
     """
     defaults = {
         "KKBIDA_OPEN_API": "1",
         "KKBIDA_ALLOW_NETWORKS": LOOPBACK_NETWORKS,
         "KKBIDA_CONSOLE_URL": found.console,
+        "KKBIDA_GRACE": "60",
     }
     return {name: environment.get(name, default) for name, default in defaults.items()}
 

@@ -122,6 +122,15 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path, stop: signal.Signals) ->
     assert not (tmp_path / "kkbida.db-wal").exists()  # the file was closed, not dropped
 
 
+def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        run.until(run.submit({"url": f"{run.access['receiver']}/ok"}), "delivered")
+        run.process.terminate()
+        run.process.wait(PATIENCE)
+    messages = [json.loads(line)["message"] for line in (tmp_path / "kkbida.log").read_text().splitlines()]
+    assert messages.count("attempt.ended") == 1
+
+
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
     with running(tmp_path / "one") as run:
         taken = run.access["api"].rsplit(":", 1)[1]
