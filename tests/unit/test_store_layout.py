@@ -175,6 +175,15 @@ def test_a_claim_can_be_refused_by_the_row_alone() -> None:
     assert (row.max_attempts, row.deadline_at) == (8, spent.deadline_at)
 
 
+@pytest.mark.parametrize("verdict", [Verdict.DELIVERED, Verdict.FAILED])
+def test_the_counters_can_count_by_the_row_alone(verdict: Verdict) -> None:
+    before = life.claim(task(), now=NOW, lease=75)
+    after = evolve(before, status=Status.EXHAUSTED, last=evolve(DELIVERED, verdict=verdict, reply="x" * 5000))
+    row, beside = laid_out(after)
+    assert beside
+    assert life.tally(before, task_of(row, {})) == life.tally(before, after)
+
+
 def test_only_a_task_in_trouble_is_listed_by_status() -> None:
     listed = {status for status in Status if laid_out(task(status=status))[0].status_shard}
     assert listed == LISTED == {Status.RETRYING, Status.EXHAUSTED, Status.CANCELLED}
@@ -183,6 +192,11 @@ def test_only_a_task_in_trouble_is_listed_by_status() -> None:
 def test_only_a_task_that_is_owed_something_is_in_the_index_of_the_reconciler() -> None:
     assert laid_out(task())[0].wake_shard is not None
     assert laid_out(task(wake_at=None))[0].wake_shard is None
+
+
+def test_every_attribute_of_a_row_has_a_name_of_its_own() -> None:
+    names = [attribute.attr_name for attribute in Row.get_attributes().values()]
+    assert len(names) == len(set(names))
 
 
 def test_every_shard_gets_its_share() -> None:
