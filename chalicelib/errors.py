@@ -5,6 +5,7 @@
     ├── Refusal                   the caller gets a problem+json; nothing was stored
     │   ├── InvalidRequest        400  invalid_request       every fault, each with its JSON pointer
     │   ├── Unauthorized          401  unauthorized
+    │   ├── ForeignSite           403  foreign_site          the local run only
     │   ├── NotFound              404  not_found
     │   ├── NoSuchRoute           404  no_such_route
     │   ├── MethodNotAllowed      405  method_not_allowed
@@ -70,6 +71,14 @@ class Unauthorized(Refusal):
     status = 401
     code = "unauthorized"
     title = "Who is asking is not known"
+
+
+class ForeignSite(Refusal):
+    """The request comes from another site, by way of somebody's browser."""
+
+    status = 403
+    code = "foreign_site"
+    title = "Only pages and programs of this computer may ask"
 
 
 class NotFound(Refusal):

@@ -16,7 +16,7 @@ from chalice.local import LocalChalice
 from waitress.server import create_server
 
 from chalicelib import api
-from chalicelib.errors import MethodNotAllowed, NoSuchRoute, Refusal
+from chalicelib.errors import ForeignSite, MethodNotAllowed, NoSuchRoute, Refusal
 from infra.local import gateway
 from infra.local.context import function
 from infra.local.gateway import Answer, Environ, Match
@@ -57,14 +57,6 @@ CONTENT_TYPES = {
 STATIC_HEADERS = [("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY")]
 
 WELCOME = b"kkbida is running. Its API is at /v1, its health at /v1/health.\n"
-
-
-class ForeignSite(Refusal):
-    """The request comes from another site, by way of somebody's browser."""
-
-    status = 403
-    code = "foreign_site"
-    title = "Only pages and programs of this computer may ask"
 
 
 def listen(port: int) -> socket.socket:
