@@ -19,7 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, takewhile
@@ -176,8 +176,7 @@ class Database:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._lock = None if path == MEMORY else _lock(path)
-        self._writer = _open(path)
+        self._writer, self._let_go = _own(path)
         self._readers: deque[sqlite3.Connection] = deque()
         self._gate = Condition()
         self._waiting: list[tuple[Operation[Any], Future[Any]]] = []
@@ -216,11 +215,9 @@ class Database:
             self._gate.notify()
         if self._thread:
             self._thread.join()
-        for connection in (*self._readers, self._writer):
+        for connection in self._readers:
             connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._let_go()
 
     def _be_open(self) -> None:
         if self._closed:
@@ -325,14 +322,32 @@ BUSY_SECONDS = 1.0
 """How long to wait for another program, such as the sqlite3 shell, that holds the file."""
 
 
-def _lock(path: str) -> int:
-    """Own the file: a descriptor that holds it until it is closed, or the process ends however it may."""
+def _own(path: str) -> tuple[sqlite3.Connection, Callable[[], None]]:
+    """The connection that writes to the file, which is nobody else's until the second of the two is called.
+
+    Raises SettingsError when the file is in use, or cannot be used.
+    """
+    with _usable(path), ExitStack() as held:
+        if path != MEMORY:
+            held.callback(os.close, _lock(path))
+        connection = held.enter_context(closing(_connect(path)))
+        _prepare(connection, path)
+        return connection, held.pop_all().close
+
+
+@contextmanager
+def _usable(path: str) -> Iterator[None]:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds secrets: nobody else may read it
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be used: {error.strerror}. Choose another file.") from error
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(f"{path} cannot be used: {error}. Choose another file.") from error
+
+
+def _lock(path: str) -> int:
+    """A descriptor that holds the file until it is closed, or the process ends however it may."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds secrets: nobody else may read it
+    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -344,20 +359,15 @@ def _lock(path: str) -> int:
     return lock
 
 
-def _open(path: str) -> sqlite3.Connection:
-    """The connection that writes, its tables made. Raises SettingsError when it is no file of this version."""
-    try:
-        connection = _connect(path)
-        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] not in ("wal", "memory"):
-            raise SettingsError(f"{path} is on a disk without shared memory. Choose a file on a local disk.")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-    except sqlite3.Error as error:
-        raise SettingsError(f"{path} cannot be used: {error}. Choose another file.") from error
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Make the tables, if it has none yet. Raises SettingsError when it is not one for this version."""
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] not in ("wal", "memory"):
+        raise SettingsError(f"{path} is on a disk without shared memory. Choose a file on a local disk.")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise SettingsError(f"{path} was written by a newer kkbida. Run that one, or choose another file.")
-    return connection
+    if version == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
 
 def _connect(path: str) -> sqlite3.Connection:

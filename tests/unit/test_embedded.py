@@ -1,0 +1,617 @@
+"""What only the file has: it survives, it is shared by one fsync, it fills up, and it is found again after a crash."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from chalicelib import embedded, life
+from chalicelib.embedded import MEMORY, Database, EmbeddedQueues, EmbeddedStore, Transaction, fairly, open_embedded
+from chalicelib.errors import SettingsError, Unavailable
+from chalicelib.ports import Message, Query, Queue, Received, decode
+from chalicelib.settings import load
+from chalicelib.task import Status, Task, Verdict, evolve
+from infra.resources import template
+from tests.contract.backends import FakeClock
+from tests.contract.samples import (
+    DAY,
+    GRACE,
+    HOUR,
+    LEASE,
+    NOW,
+    RETENTION,
+    attempt,
+    audit,
+    channel,
+    notice,
+    request,
+    task,
+)
+
+ROOT = Path(__file__).parents[2]
+GROUP = "https://partner.example:443"
+
+Opened = tuple[EmbeddedStore, EmbeddedQueues]
+
+
+@contextmanager
+def opened(path: Path | str, clock: FakeClock | None = None) -> Iterator[Opened]:
+    store, queues = open_embedded(str(path), load({}), clock or FakeClock())
+    yield store, queues
+    store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "kkbida.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[EmbeddedStore]:
+    with opened(path) as (store, _):
+        yield store
+
+
+def claimed(store: EmbeddedStore, waiting: Task) -> Task:
+    owned = store.claim(waiting.task_id, waiting.ticket, now=NOW + 1, lease=LEASE)
+    assert isinstance(owned, Task)
+    return owned
+
+
+# ── it survives ──────────────────────────────────────────────────────────────────────────────────
+
+
+ADD_FOR_EVER = r"""
+import os, sys, threading
+from chalicelib.embedded import open_embedded
+from chalicelib.settings import load
+from tests.contract.backends import FakeClock
+from tests.contract.samples import task
+
+store, _ = open_embedded(sys.argv[1], load({}), FakeClock())
+
+def add():
+    while True:
+        new = task()
+        store.add(new)
+        os.write(1, f"{new.task_id}\n".encode())
+
+for _ in range(4):
+    threading.Thread(target=add).start()
+"""
+
+
+def test_whatever_was_answered_is_there_after_a_kill(path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ADD_FOR_EVER, path], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert child.stdout is not None
+    answered = [child.stdout.readline().strip() for _ in range(200)]
+    child.kill()
+    answered += [line.strip() for line in child.stdout if len(line) == len(answered[0]) + 1]
+    child.wait()
+    with opened(path) as (store, _):
+        assert [task_id for task_id in answered if store.get(task_id) is None] == []
+        assert store.totals()["accepted"] == store.totals()["in_pending"] >= len(answered)
+
+
+def test_everything_is_there_after_it_was_closed(path: Path) -> None:
+    with opened(path) as (store, queues):
+        new = task()
+        store.add(new)
+        owned = claimed(store, new)
+        ended = life.delivered(owned, attempt(owned, Verdict.DELIVERED), now=NOW + 2, retention=RETENTION)
+        store.replace(owned, ended, audit(new.task_id))
+        store.save_notice(notice(new.task_id))
+        store.save_channel(channel(), audit("team"))
+        queues.send(Queue.EXHAUSTED, Message(new.task_id, 2), group=GROUP)
+        totals = store.totals()
+    with opened(path) as (store, queues):
+        assert store.get(new.task_id) == ended
+        assert store.attempts(ended) == [ended.last]
+        assert store.audits(new.task_id) == [audit(new.task_id)]
+        assert store.notices(new.task_id) == [notice(new.task_id)]
+        assert store.channels() == [channel()]
+        assert store.totals() == totals
+        assert [decode(message.body).ticket for message in queues.receive(Queue.EXHAUSTED)] == [2]
+
+
+# ── it is found again after a crash ──────────────────────────────────────────────────────────────
+
+
+def test_a_claim_of_a_dead_process_ends_when_the_file_is_opened(path: Path) -> None:
+    with opened(path) as (store, _):
+        store.add(task("t-1"))
+        store.add(task("t-2", asked=request(body="上海" * 10_000)))
+        owned = [claimed(store, task("t-1")), claimed(store, task("t-2"))]
+    with opened(path) as (store, _):
+        freed = [store.get("t-1"), store.get("t-2")]
+        assert freed == [evolve(one, lease_until=0) for one in owned], "nothing else about them changes"
+        assert [one.verdict for one in store.attempts(freed[0] or owned[0])] == [Verdict.INTERRUPTED]
+        again = store.claim("t-1", 1, now=NOW + 2, lease=LEASE)
+        assert isinstance(again, Task)
+        assert (again.number, again.fence) == (2, 2)
+
+
+def test_messages_that_a_dead_process_had_in_hand_come_at_once(path: Path) -> None:
+    with opened(path) as (_, queues):
+        queues.send(Queue.TASKS, Message("t-1", 1), group=GROUP)
+        (before,) = queues.receive(Queue.TASKS)
+    with opened(path) as (_, queues):
+        (after,) = queues.receive(Queue.TASKS)
+        assert (after.message_id, after.count) == (before.message_id, 2)
+
+
+def test_messages_that_wait_for_their_time_still_wait(path: Path) -> None:
+    clock = FakeClock()
+    with opened(path, clock) as (_, queues):
+        queues.send(Queue.TASKS, Message("hidden", 1), group=GROUP)
+        queues.hide(Queue.TASKS, {message.receipt: 60 for message in queues.receive(Queue.TASKS)})
+        queues.send(Queue.TASKS, Message("delayed", 1), group=GROUP, delay=60)
+    with opened(path, clock) as (_, queues):
+        assert queues.receive(Queue.TASKS) == []
+        clock.move(60)
+        assert names(queues.receive(Queue.TASKS)) == ["delayed", "hidden"]
+
+
+def test_a_notice_that_a_dead_process_was_sending_is_free(path: Path) -> None:
+    leased = notice("t-1", lease_until=NOW + 30)
+    with opened(path) as (store, _):
+        store.save_notice(leased)
+    with opened(path) as (store, _):
+        assert store.notices("t-1") == [evolve(leased, lease_until=0)]
+
+
+# ── one process owns it ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_second_process_is_told_who_has_the_file_and_what_to_do(path: Path, store: EmbeddedStore) -> None:
+    program = "import sys; from chalicelib.embedded import Database; Database(sys.argv[1])"
+    second = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert second.returncode == 1
+    assert f"SettingsError: {path} is in use by process {os.getpid()}. Stop that one" in second.stderr
+    assert store.add(task()) is None
+
+
+def test_the_file_can_be_opened_again_once_it_is_closed(path: Path) -> None:
+    with opened(path), pytest.raises(SettingsError), opened(path):
+        pass
+    with opened(path) as (store, _):
+        store.ping()
+
+
+def test_nobody_else_may_read_the_file(path: Path, store: EmbeddedStore) -> None:
+    store.save_channel(channel(), audit("team"))
+    assert {file.name: file.stat().st_mode & 0o077 for file in path.parent.iterdir()} == {
+        "kkbida.db": 0,
+        "kkbida.db-wal": 0,
+        "kkbida.db-shm": 0,
+        "kkbida.db.lock": 0,
+    }
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    with opened(tmp_path / "new" / "folder" / "kkbida.db") as (store, _):
+        store.ping()
+
+
+def newer(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(newer, "newer kkbida", id="of a newer version"),
+        pytest.param(lambda path: path.write_text("hello " * 1000), "cannot be used", id="no database"),
+        pytest.param(lambda path: path.mkdir(), "cannot be used", id="a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(path: Path, spoil: Callable[[Path], Any], said: str) -> None:
+    spoil(path)
+    for _ in range(2):  # the second time too: it lets go of what it could not use
+        with pytest.raises(SettingsError, match=said) as refused, opened(path):
+            pass
+        assert str(path) in str(refused.value)
+
+
+# ── one fsync for all who wait ───────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def writer_held(database: Database) -> Iterator[None]:
+    """Nothing is written meanwhile; what is asked for waits, and is then written as one group."""
+    holds, go_on = Event(), Event()
+
+    def hold(_: Transaction) -> None:
+        holds.set()
+        go_on.wait()
+
+    holder = threading.Thread(target=database.write, args=(hold,))
+    holder.start()
+    holds.wait()
+    yield
+    go_on.set()
+    holder.join()
+
+
+def as_one_group(database: Database, *operations: Callable[[], Any]) -> list[Any]:
+    """What the operations return or raise when all of them are written in one group."""
+    with ThreadPoolExecutor(len(operations)) as pool:
+        with writer_held(database):
+            answers = [pool.submit(operation) for operation in operations]
+            wait_until(lambda: len(database._waiting) == len(operations))
+        return [answer.exception() or answer.result() for answer in answers]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def test_whatever_waits_is_committed_once(store: EmbeddedStore) -> None:
+    statements: list[str] = []
+    store.database._writer.set_trace_callback(statements.append)
+    answers = as_one_group(store.database, *(lambda n=n: store.add(task(f"t-{n}")) for n in range(20)))
+    assert answers == [None] * 20
+    assert statements.count("COMMIT") == 2, "one for whoever held the writer, one for twenty tasks"
+    rows = [statement for statement in statements if statement.startswith("INSERT INTO counters")]
+    assert len(rows) == 6, "accepted and in_pending: in all, of the hour and of the day"
+    assert store.totals() == {"accepted": 20, "in_pending": 20}
+
+
+def test_one_that_fails_takes_nobody_with_it(store: EmbeddedStore) -> None:
+    def add_and_fail(tx: Transaction) -> None:
+        embedded._add(tx, task("half"))
+        raise RuntimeError("after all that")
+
+    first, failed, last = as_one_group(
+        store.database,
+        lambda: store.add(task("first")),
+        lambda: store.database.write(add_and_fail),
+        lambda: store.add(task("last")),
+    )
+    assert (first, str(failed), last) == (None, "after all that", None)
+    assert [store.get(name) is not None for name in ("first", "half", "last")] == [True, False, True]
+    assert store.totals() == {"accepted": 2, "in_pending": 2}
+
+
+def test_nobody_sees_what_is_not_committed(store: EmbeddedStore) -> None:
+    written, go_on = Event(), Event()
+
+    def add_slowly(tx: Transaction) -> None:
+        embedded._add(tx, task("t-1"))
+        written.set()
+        go_on.wait()
+
+    adding = threading.Thread(target=store.database.write, args=(add_slowly,))
+    adding.start()
+    written.wait()
+    assert store.get("t-1") is None
+    go_on.set()
+    adding.join()
+    assert store.get("t-1") is not None
+
+
+def test_in_memory_there_are_no_threads() -> None:
+    before = threading.active_count()
+    with opened(MEMORY) as (store, queues):
+        store.add(task())
+        queues.receive(Queue.TASKS, wait=0.01)
+        assert threading.active_count() == before
+
+
+def test_what_waits_when_it_is_closed_is_still_written(path: Path) -> None:
+    with opened(path) as (store, _), ThreadPoolExecutor(2) as pool:
+        with writer_held(store.database):
+            adding = pool.submit(store.add, task("t-1"))
+            wait_until(lambda: len(store.database._waiting) == 1)
+            closing = pool.submit(store.close)
+            wait_until(lambda: store.database._closed)
+        assert adding.result() is None
+        closing.result()
+    with opened(path) as (store, _):
+        assert store.get("t-1") is not None
+
+
+@pytest.mark.parametrize("where", ["file", MEMORY])
+def test_a_closed_file_serves_nobody_and_hangs_nobody(where: str, path: Path) -> None:
+    with opened(path if where == "file" else MEMORY) as (store, queues):
+        store.close()
+        for ask in (store.ping, lambda: store.add(task()), lambda: queues.receive(Queue.TASKS)):
+            with pytest.raises(Unavailable):
+                ask()
+
+
+# ── it fills up, and fails ───────────────────────────────────────────────────────────────────────
+
+
+def large() -> Task:
+    return task("large", asked=request(body="x" * 200_000))
+
+
+def pages(store: EmbeddedStore, most: int) -> None:
+    """Let the file have `most` pages: SQLite then behaves as on a full disk."""
+    store.database.write(lambda tx: tx.execute(f"PRAGMA max_page_count = {most}").fetchone())
+
+
+@pytest.mark.parametrize("where", ["file", MEMORY])
+def test_a_full_disk_refuses_and_half_does_nothing_and_is_no_end(where: str, path: Path) -> None:
+    with opened(path if where == "file" else MEMORY) as (store, _):
+        store.add(task("before"))
+        pages(store, 60)
+        with pytest.raises(Unavailable, match="full"):
+            store.add(large())
+        assert store.get("large") is None
+        assert store.totals() == {"accepted": 1, "in_pending": 1}
+        pages(store, 100_000)
+        assert store.add(large()) is None
+        assert store.get("large") == large()
+
+
+def test_on_a_full_disk_nobody_of_a_group_is_told_that_it_was_written_when_it_was_not(store: EmbeddedStore) -> None:
+    pages(store, 60)
+    small, refused = as_one_group(store.database, lambda: store.add(task("small")), lambda: store.add(large()))
+    assert isinstance(refused, Unavailable)
+    assert (store.get("small") is not None) == (small is None)
+    assert isinstance(small, Unavailable | None)
+
+
+def test_a_disk_that_fails_refuses_and_is_no_end(path: Path, store: EmbeddedStore) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = path.with_name(f"{path.name}-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log + 10_000, hard))
+    try:
+        with pytest.raises(Unavailable, match="disk"):
+            store.add(large())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.get("large") is None
+    assert store.add(large()) is None
+    assert store.totals() == {"accepted": 1, "in_pending": 1}
+
+
+def test_another_program_on_the_file_makes_it_unavailable_until_it_lets_go(path: Path, store: EmbeddedStore) -> None:
+    shell = sqlite3.connect(path, isolation_level=None)
+    shell.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="Another program"):
+        store.add(task("t-1"))
+    assert store.get("t-1") is None
+    shell.close()
+    assert store.add(task("t-1")) is None
+
+
+def test_what_cannot_be_counted_is_not_written(store: EmbeddedStore) -> None:
+    forbidden = "CREATE TEMP TRIGGER t BEFORE INSERT ON counters BEGIN SELECT RAISE(ABORT, 'no sums today'); END"
+    store.database.write(lambda tx: tx.execute(forbidden))
+    with pytest.raises(sqlite3.IntegrityError, match="no sums today"):
+        store.add(task("t-1"))
+    store.database.write(lambda tx: tx.execute("DROP TRIGGER t"))
+    assert store.get("t-1") is None
+    assert store.add(task("t-1")) is None
+
+
+def test_a_mistake_of_our_own_stays_what_it_is(store: EmbeddedStore) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        store.database.write(lambda tx: tx.execute("DELETE FROM nowhere"))
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        store.database.read(lambda connection: connection.execute("SELECT * FROM nowhere"))
+    assert store.add(task()) is None
+
+
+# ── it costs the same when it is large ───────────────────────────────────────────────────────────
+
+
+CROWD = embedded.MOST_EXAMINED + 1000
+
+
+def crowd(store: EmbeddedStore, count: int) -> None:
+    """Delivered tasks of one app, one of them with a rare URL, the oldest; and as many messages, of few groups."""
+
+    def fill(tx: Transaction) -> None:
+        for n in range(count):
+            url = "https://partner.example/rare" if n == 0 else f"https://partner.example/{n}"
+            embedded._add(tx, task(f"t-{n:06}", at=NOW + n, asked=request(url=url), status=Status.DELIVERED, wake_at=n))
+            values = ("tasks", f"g-{n % 5}", "{}", "ready" if n % 2 else "waiting", NOW + n)
+            tx.execute(
+                "INSERT INTO messages (queue, group_name, body, state, visible_at) VALUES (?, ?, ?, ?, ?)", values
+            )
+
+    store.database.write(fill)
+
+
+def steps(store: EmbeddedStore, ask: Callable[[], Any]) -> int:
+    """How many steps of SQLite's machine an answer takes, in tens."""
+    taken = [0]
+
+    def count() -> int:
+        taken[0] += 1
+        return 0
+
+    store.database._writer.set_progress_handler(count, 10)
+    ask()
+    store.database._writer.set_progress_handler(None, 0)
+    return taken[0]
+
+
+def asked_of(store: EmbeddedStore, queues: EmbeddedQueues) -> dict[str, Callable[[], Any]]:
+    source, target, status = {"source_app": "default"}, {"target": GROUP}, {"status": Status.DELIVERED}
+    half = Query(until=NOW + 100)
+    second = store.page(Query(), None, 50).cursor
+    return {
+        "newest": lambda: store.page(Query(), None, 50),
+        "second page": lambda: store.page(Query(), second, 50),
+        "until": lambda: store.page(half, None, 50),
+        "until, second page": lambda: store.page(half, store.page(half, None, 20).cursor, 20),
+        "source app": lambda: store.page(Query(**source), None, 50),  # type: ignore[arg-type]
+        "target": lambda: store.page(Query(**target), None, 50),  # type: ignore[arg-type]
+        "status": lambda: store.page(Query(**status), None, 50),  # type: ignore[arg-type]
+        "rare status": lambda: store.page(Query(status=Status.EXHAUSTED, source_app="default"), None, 50),
+        "due": lambda: store.due(NOW, 50),
+        "claim": lambda: store.claim("t-000007", 1, now=NOW, lease=LEASE),
+        "sweep": lambda: store.sweep(NOW, 50),
+        "receive": lambda: queues.receive(Queue.TASKS),
+    }
+
+
+def test_what_is_asked_often_takes_no_longer_of_twenty_times_as_much() -> None:
+    with opened(MEMORY) as small, opened(MEMORY) as big:
+        crowd(small[0], 300)
+        crowd(big[0], 6000)
+        few = {name: steps(small[0], ask) for name, ask in asked_of(*small).items()}
+        many = {name: steps(big[0], ask) for name, ask in asked_of(*big).items()}
+    assert {name: (few[name], many[name]) for name in few if many[name] > few[name] * 1.2 + 5} == {}
+
+
+def test_a_rare_match_is_found_on_a_later_page_and_no_page_reads_everything() -> None:
+    with opened(MEMORY) as (store, _):
+        crowd(store, CROWD)
+        first = store.page(Query(q="/rare"), None, 10)
+        assert (first.tasks, first.cursor is None) == ([], False)
+        second = store.page(Query(q="/rare"), first.cursor, 10)
+        assert ([one.task_id for one in second.tasks], second.cursor) == (["t-000000"], None)
+
+
+# ── expired tasks leave ──────────────────────────────────────────────────────────────────────────
+
+
+def ended(store: EmbeddedStore, task_id: str, at: float) -> Task:
+    """A delivered task that has an older attempt, a notice and an audit."""
+    new = task(task_id)
+    store.add(new)
+    store.keep(task_id, attempt(claimed(store, new)))
+    owned = evolve(new, version=2, fence=1, number=1)
+    over = life.delivered(owned, attempt(owned, Verdict.DELIVERED), now=at, retention=RETENTION)
+    store.replace(owned, over, audit(task_id))
+    store.save_notice(notice(task_id))
+    return over
+
+
+def everything_of(store: EmbeddedStore, over: Task) -> list[Any]:
+    counted = store._rows("SELECT count(*) FROM requests")
+    return [store.get(over.task_id), store.notices(over.task_id), store.audits(over.task_id), counted]
+
+
+def test_a_task_leaves_with_all_that_belongs_to_it_once_its_retention_is_over(store: EmbeddedStore) -> None:
+    old, young = ended(store, "old", NOW), ended(store, "young", NOW + HOUR)
+    store.add(task("open"))
+    kept = everything_of(store, young)[:3]
+    assert store.sweep(NOW + RETENTION - 1, 10) == 0
+    assert store.sweep(NOW + RETENTION, 10) == 1
+    assert everything_of(store, old) == [None, [], [], [(2,)]]
+    assert store._rows("SELECT DISTINCT task_id FROM attempts") == [("young",)]
+    assert everything_of(store, young)[:3] == kept
+    assert store.totals()["accepted"] == 3, "the sums are of all time"
+
+
+def test_a_sweep_takes_no_more_than_it_may(store: EmbeddedStore) -> None:
+    for n in range(5):
+        ended(store, f"t-{n}", NOW)
+    assert [store.sweep(NOW + RETENTION, 2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_task_that_was_resent_stays(store: EmbeddedStore) -> None:
+    over = ended(store, "t-1", NOW)
+    store.replace(over, life.resend(over, over.request, now=NOW + DAY, grace=GRACE))
+    assert store.sweep(NOW + 10 * RETENTION, 10) == 0
+
+
+# ── the queues ───────────────────────────────────────────────────────────────────────────────────
+
+
+def names(messages: list[Received]) -> list[str]:
+    return sorted(decode(message.body).task_id for message in messages)
+
+
+@pytest.mark.parametrize(("queue", "seconds"), [(Queue.TASKS, 540), (Queue.EXHAUSTED, 360)])
+def test_a_message_that_is_not_finished_comes_back_after_the_visibility_of_its_queue(
+    queue: Queue, seconds: int
+) -> None:
+    clock = FakeClock()
+    with opened(MEMORY, clock) as (_, queues):
+        queues.send(queue, Message("t-1", 1), group=GROUP)
+        (first,) = queues.receive(queue)
+        clock.move(seconds - 0.001)
+        assert queues.receive(queue) == []
+        clock.move(0.001)
+        queues.hide(queue, {first.receipt: 600})
+        assert [message.count for message in queues.receive(queue)] == [2], "too late to hide it"
+
+
+def test_limits_are_those_of_the_template() -> None:
+    resources = template()["Resources"]
+    declared = {Queue.TASKS: resources["TaskQueue"], Queue.EXHAUSTED: resources["ExhaustedQueue"]}
+    visibility = {queue: each["Properties"]["VisibilityTimeout"] for queue, each in declared.items()}
+    assert visibility == embedded.VISIBILITY
+    redrive = resources["TaskQueue"]["Properties"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == embedded.MOST_RECEIVES
+
+
+@pytest.mark.parametrize("receipt", ["", "1", "1:0", "0:1", "-1:1", f"{'9' * 40}:1", "1:1 ", "٣:١", "\x00", "1:1:1"])
+def test_a_receipt_that_is_none_names_no_message(receipt: str) -> None:
+    with opened(MEMORY) as (_, queues):
+        queues.send(Queue.TASKS, Message("t-1", 1), group=GROUP)
+        queues.receive(Queue.TASKS)
+        queues.delete(Queue.TASKS, [receipt])
+        queues.hide(Queue.TASKS, {receipt: 0})
+        assert (queues.receive(Queue.TASKS), queues.in_flight(Queue.TASKS)) == ([], 1)
+
+
+class RealClock:
+    def now(self) -> float:
+        return time.time()
+
+
+def test_who_waits_is_woken_when_a_message_becomes_visible(path: Path) -> None:
+    store, queues = open_embedded(str(path), load({}), RealClock())
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(queues.receive, Queue.TASKS, limit=1, wait=20) for _ in range(3)]
+        wait_until(lambda: len(queues._lines[Queue.TASKS]._places) == 3)
+        for n in range(3):
+            queues.send(Queue.TASKS, Message(f"t-{n}", 1), group=GROUP, delay=0.3 - 0.1 * n)
+        found = [message for one in waiting for message in one.result(10)]
+    store.close()
+    assert names(found) == ["t-0", "t-1", "t-2"]
+
+
+def test_who_waits_at_the_exhausted_queue_is_woken_by_a_message_that_was_received_too_often(path: Path) -> None:
+    with opened(path) as (store, queues), ThreadPoolExecutor(1) as pool:
+        queues.send(Queue.TASKS, Message("poison", 1), group=GROUP)
+        store.database.write(lambda tx: tx.execute("UPDATE messages SET state = 'waiting', count = 1000"))
+        waiting = pool.submit(queues.receive, Queue.EXHAUSTED, wait=20)
+        wait_until(lambda: len(queues._lines[Queue.EXHAUSTED]._places) == 1)
+        assert queues.receive(Queue.TASKS) == []
+        assert names(waiting.result(10)) == ["poison"]
+
+
+@pytest.mark.parametrize(
+    ("offers", "limit", "expected"),
+    [
+        pytest.param([], 10, [], id="nobody offers anything"),
+        pytest.param([(0, [1, 2, 3])], 2, [1, 2], id="one alone takes all"),
+        pytest.param([(0, [1, 2, 3]), (0, [4, 5]), (0, [6])], 10, [1, 4, 6, 2, 5, 3], id="in turn"),
+        pytest.param([(9, [1, 2, 3]), (0, [4, 5, 6])], 3, [4, 5, 6], id="the fewest in hand first"),
+        pytest.param([(2, [1, 2]), (0, [4, 5, 6, 7])], 5, [4, 5, 1, 6, 2], id="until they are level"),
+    ],
+)
+def test_each_message_goes_to_whoever_has_the_fewest_in_hand(
+    offers: list[tuple[int, list[int]]], limit: int, expected: list[int]
+) -> None:
+    assert fairly(offers, limit) == expected
