@@ -154,6 +154,7 @@ def _client(endpoint: str, read_timeout: float) -> SQSClient:
         max_pool_connections=aws.POOL,
         retries={"total_max_attempts": aws.TRIES, "mode": "standard"},
     )
+    # A session of its own: threads that make clients from one at the same time get in each other's way.
     session = boto3.session.Session(region_name=aws.region(endpoint), **aws.credentials(endpoint))
     return session.client("sqs", endpoint_url=endpoint or None, config=config)
 

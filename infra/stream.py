@@ -6,6 +6,7 @@ On AWS an event source mapping does this; the local run and the tests do it them
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,10 +24,18 @@ class Stream:
     """The stream of `table` at `endpoint`, from its oldest record on. Each `Stream` keeps a place of its own."""
 
     def __init__(self, endpoint: str, table: str) -> None:
-        session = boto3.session.Session(region_name=aws.region(endpoint), **aws.credentials(endpoint))
-        self._client: DynamoDBStreamsClient = session.client("dynamodbstreams", endpoint_url=endpoint or None)
-        self._arn = self._client.list_streams(TableName=table)["Streams"][-1]["StreamArn"]
+        self._endpoint = endpoint
+        self._table = table
         self._places: dict[str, str | None] = {}
+
+    @cached_property
+    def _client(self) -> DynamoDBStreamsClient:
+        way = {"region_name": aws.region(self._endpoint), **aws.credentials(self._endpoint)}
+        return boto3.client("dynamodbstreams", endpoint_url=self._endpoint or None, **way)
+
+    @cached_property
+    def _arn(self) -> str:
+        return self._client.list_streams(TableName=self._table)["Streams"][-1]["StreamArn"]
 
     def drain(self, count: Count) -> None:
         """Hand everything that is new to `count`. A batch for which it raises is handed over again next time."""

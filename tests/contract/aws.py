@@ -57,8 +57,7 @@ def table(endpoint: str) -> Settings:
 def queues(endpoint: str) -> Settings:
     """Settings with new queues, and a redrive policy that a test can exhaust."""
     settings = _settings(endpoint, make_queues(endpoint or None, prefix=str(uuid4())))
-    session = boto3.session.Session(region_name="us-east-1", **aws.credentials(endpoint))
-    sqs = session.client("sqs", endpoint_url=endpoint or None)
+    sqs = boto3.client("sqs", endpoint_url=endpoint or None, region_name="us-east-1", **aws.credentials(endpoint))
     exhausted = sqs.get_queue_attributes(QueueUrl=settings.exhausted_queue_url, AttributeNames=["QueueArn"])
     policy = {"deadLetterTargetArn": exhausted["Attributes"]["QueueArn"], "maxReceiveCount": MOST_RECEIVES}
     sqs.set_queue_attributes(QueueUrl=settings.task_queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
