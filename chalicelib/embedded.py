@@ -230,11 +230,17 @@ class Database:
             with self._gate:
                 yield self._writer
             return
-        connection = self._readers.pop() if self._readers else _connect(self._path)
+        connection = self._idle_reader()
         connection.execute("BEGIN")
         yield connection
         connection.execute("COMMIT")
         self._readers.append(connection)  # one that failed is dropped instead
+
+    def _idle_reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return _connect(self._path)
 
     def _write_on(self) -> None:
         while group := self._next_group():
