@@ -154,8 +154,7 @@ class Record(Model):
 INDEXES = {"wake": ("wake_shard", "wake_at"), "by_app": ("app_shard", "made"), "by_status": ("status_shard", "made")}
 """Index -> its hash key and its range key."""
 
-SAME = [field.name for field in fields(Task) if field.name in Row.get_attributes()]
-SAME = [name for name in SAME if name not in {"request", "last"}]
+SAME = {field.name for field in fields(Task)} & Row.get_attributes().keys() - {"request", "last"}
 """What a row holds as the task does."""
 
 
@@ -355,18 +354,19 @@ class Table:
         updates: Sequence[dict[str, Any]] = (),
         deletes: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """All of it or nothing. Raises Stands when a condition does not hold, of the first such item."""
-        try:
-            with _answering():
-                self._connection.connection.transact_write_items([], deletes, puts, updates)
-        except ClientError as error:
-            reasons: Any = error.response.get("CancellationReasons", [])
-            failed = {reason["Code"]: reason.get("Item") for reason in reversed(reasons)}
-            if "ConditionalCheckFailed" in failed:
-                raise Stands(failed["ConditionalCheckFailed"]) from error
-            if failed.keys() & aws.PASSING:
-                raise Unavailable("Others write to the same items just now.") from error
-            raise
+        """All of it or nothing. Raises Stands when a condition does not hold, of the first such item.
+
+        DynamoDB cancels transactions that meet on an item; the SDK does not try those again.
+        """
+        for _ in range(aws.TRIES):
+            try:
+                with _answering():
+                    self._connection.connection.transact_write_items([], deletes, puts, updates)
+            except ClientError as error:
+                _raise_unless_it_passes(error)
+            else:
+                return
+        raise Unavailable("Others write to the same items just now.")
 
     def _arguments(self, key: Key, *, key_name: str = "Key", **more: Any) -> dict[str, Any]:
         if more.get("condition") is not None:
@@ -381,9 +381,19 @@ class Table:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            stands: Any = error.response.get("Item")
-            raise Stands(stands) from error
+            response: Any = error.response
+            raise Stands(response.get("Item")) from error
         return reply
+
+
+def _raise_unless_it_passes(error: ClientError) -> None:
+    """Raise what cancelled a transaction: Stands, or the error itself when another try would not help."""
+    reasons: Any = error.response.get("CancellationReasons", [])
+    causes = {reason["Code"]: reason.get("Item") for reason in reversed(reasons)}
+    if "ConditionalCheckFailed" in causes:
+        raise Stands(causes["ConditionalCheckFailed"]) from error
+    if not causes.keys() & aws.PASSING:
+        raise error
 
 
 @contextmanager

@@ -156,17 +156,23 @@ def test_keys_that_are_left_unread_are_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected"),
-    [("TransactionConflict", Unavailable), ("ThrottlingError", Unavailable), ("ValidationError", ClientError)],
+    ("reason", "expected", "tries"),
+    [
+        ("TransactionConflict", Unavailable, aws.TRIES),
+        ("ThrottlingError", Unavailable, aws.TRIES),
+        ("ValidationError", ClientError, 1),
+    ],
 )
-def test_a_transaction_that_others_cancelled_is_unavailable(reason: str, expected: type[Exception]) -> None:
+def test_a_transaction_that_met_another_is_tried_again(reason: str, expected: type[Exception], tries: int) -> None:
     cancelled = {
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "message": "Transaction cancelled",
         "CancellationReasons": [{"Code": "None"}, {"Code": reason}],
     }
-    with broken_aws(lambda _: (400, cancelled)) as (reachable, _), pytest.raises(expected):
-        DynamoStore(reachable).save_channel(channel(), audit("team"))
+    with broken_aws(lambda _: (400, cancelled)) as (reachable, asked):
+        with pytest.raises(expected):
+            DynamoStore(reachable).save_channel(channel(), audit("team"))
+        assert asked == ["TransactWriteItems"] * tries
 
 
 @pytest.mark.parametrize(
