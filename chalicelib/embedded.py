@@ -1,8 +1,8 @@
 """The ports Store and Queues on SQLite: one file for one computer, `:memory:` in tests.
 
-    operations that wait ──> one transaction, a savepoint for each ──> one fsync ──> their answers
+    whoever asks ──> one transaction, a savepoint for each ──> one fsync ──> the answers
 
-So whoever has an answer is on disk, and eight callers pay for one fsync. One process owns the file; what a
+So whoever has an answer is on disk, and eight callers share an fsync. One process owns the file; what a
 dead one had in hand is set free when the next one opens it. The rules of a task are those of `life.py`,
 applied inside the transaction.
 """
@@ -167,6 +167,9 @@ UNITS = {"total": 0, "hour": 3600, "day": 86_400}
 
 Operation = Callable[[Transaction], T]
 
+Asked = tuple[Operation[Any], Future[Any]]
+"""An operation, and what its answer goes to."""
+
 
 class Database:
     """The file. Operations that wait are written in one transaction and answered once it is on disk.
@@ -179,7 +182,7 @@ class Database:
         self._writer, self._let_go = _own(path)
         self._readers: deque[sqlite3.Connection] = deque()
         self._gate = Condition()
-        self._waiting: list[tuple[Operation[Any], Future[Any]]] = []
+        self._waiting: list[Asked] = []
         self._closed = False
         self._thread = None if path == MEMORY else Thread(target=self._write_on, name="embedded-writer", daemon=True)
         if self._thread:
@@ -246,16 +249,20 @@ class Database:
         while group := self._next_group():
             self._commit(group)
 
-    def _next_group(self) -> list[tuple[Operation[Any], Future[Any]]]:
+    def _next_group(self) -> list[Asked]:
         """Everything that waits, as soon as anything does. Empty once the database is closed."""
         with self._gate:
             self._gate.wait_for(lambda: self._waiting or self._closed)
-            group, self._waiting = self._waiting, []
-        return group
+            return self._take_waiting()
 
-    def _commit(self, group: Sequence[tuple[Operation[Any], Future[Any]]]) -> None:
+    def _take_waiting(self) -> list[Asked]:
+        with self._gate:
+            waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _commit(self, group: list[Asked]) -> None:
         try:
-            outcomes = self._transact([operation for operation, _ in group])
+            outcomes = self._transact(group)
         except Exception as error:  # noqa: BLE001 - everybody who waits gets it, and the writer goes on
             self._roll_back()
             outcomes = [_told(error) for _ in group]
@@ -265,11 +272,14 @@ class Database:
             else:
                 answer.set_result(outcome)
 
-    def _transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        """What each operation returned or raised, all in one transaction."""
+    def _transact(self, group: list[Asked]) -> list[Any]:
+        """What each operation returned or raised, all in one transaction. Whoever asks meanwhile joins the group."""
         counts: Counter[tuple[str, int, str]] = Counter()
+        outcomes = []
         self._writer.execute("BEGIN IMMEDIATE")
-        outcomes = [self._attempt(operation, counts) for operation in operations]
+        for operation, _ in group:
+            outcomes.append(self._attempt(operation, counts))
+            group += self._take_waiting()
         self._writer.executemany(ADD_TO_COUNTER, [(*key, n) for key, n in counts.items()])
         self._writer.execute("COMMIT")
         return outcomes
