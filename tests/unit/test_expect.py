@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_status_pattern_is_a_range_taken_in_or_out(pattern: str, negated: bool
     ],
 )  # fmt: skip
 def test_anything_else_is_no_status_pattern(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"is no status pattern|ends before it begins"):
+    with pytest.raises(ValueError, match=rf'^"{re.escape(pattern)}" (is no status pattern|ends before it begins)'):
         status_range(pattern)
 
 
@@ -98,7 +99,8 @@ def test_a_json_path_is_a_row_of_names_and_places(path: str, steps: tuple[str | 
     ],
 )  # fmt: skip
 def test_a_path_to_many_values_or_none_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match=r"is no JSON path|cannot be read|JSON does not have"):
+    refusals = rf'^"{re.escape(path)}" (is no JSON path|cannot be read from )|holds an escape that JSON does not have'
+    with pytest.raises(ValueError, match=refusals):
         json_path(path)
 
 
@@ -129,13 +131,13 @@ def test_a_usual_pattern_is_taken(pattern: str) -> None:
     "pattern", ["(", ")", "[", "a**", "(?P<a>", "a{2,1}", r"\p{nothing}", "(?1)", "(" * 900, r"\L<a>"]
 )
 def test_a_pattern_that_cannot_be_compiled_says_so(pattern: str) -> None:
-    with pytest.raises(ValueError, match="is no regular expression"):
+    with pytest.raises(ValueError, match=r"^is no regular expression: "):
         bounded_regex(pattern)
 
 
 def test_a_pattern_has_a_longest_length() -> None:
     assert bounded_regex("a" * REGEX_LENGTH)
-    with pytest.raises(ValueError, match="longer than 1000"):
+    with pytest.raises(ValueError, match=r"^is longer than 1000 characters$"):
         bounded_regex("a" * (REGEX_LENGTH + 1))
 
 
@@ -153,13 +155,22 @@ def test_a_pattern_has_a_longest_length() -> None:
     ],
 )
 def test_a_pattern_that_would_eat_the_memory_is_not_even_compiled(pattern: str) -> None:
-    with pytest.raises(ValueError, match="repeats too much"):
+    with pytest.raises(ValueError, match=r"^repeats too much: .* more than 5000 steps$"):
         bounded_regex(pattern)
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused"), [("a{4993}", "a{4994}"), ("(?:ab){454}", "(?:ab){455}"), ("(a{4980}){1}", "(a{4980}){2}")]
+)
+def test_a_pattern_may_have_five_thousand_steps(taken: str, refused: str) -> None:
+    assert bounded_regex(taken)
+    with pytest.raises(ValueError, match=r"^repeats too much"):
+        bounded_regex(refused)
 
 
 @pytest.mark.parametrize("pattern", ["(?x)(a) {9999999}", "(?x)a{9 999 999}", "(?i-x:a)", r"\\(?x)a", "(?x:a)"])
 def test_spaces_that_could_hide_a_repetition_are_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="flag x"):
+    with pytest.raises(ValueError, match=r"^sets the flag x, which is not taken"):
         bounded_regex(pattern)
 
 

@@ -121,7 +121,7 @@ def test_from_each_status_each_change_leads_where_it_may_or_nowhere(
             change(before)
         return
     after = change(before)
-    assert (after.status, after.version) == (outcome, before.version + 1)
+    assert (after.status, after.version, after.updated_at) == (outcome, before.version + 1, LATER)
     assert (after.wake_at is None) == (outcome in (Status.DELIVERED, Status.CANCELLED))
     assert after.expires_at == (int(LATER + RETENTION) if outcome in FINAL else None)
 
@@ -333,14 +333,14 @@ def test_a_hurried_task_whose_attempt_runs_is_looked_after_once_that_is_over() -
 def test_an_exhausted_task_is_looked_after_until_it_is_told() -> None:
     ended = exhausted(claimed(task()))
     told = life.told(ended)
-    assert ended.wake_at is not None
+    assert (ended.because, ended.wake_at) == ("why", LATER + GRACE)
     assert told == evolve(ended, version=ended.version + 1, wake_at=None)
 
 
 def test_a_resend_begins_a_round_of_its_own_and_keeps_the_attempts() -> None:
-    ended = exhausted(claimed(task(wakes=3)))
+    ended = evolve(exhausted(claimed(task())), wakes=3)
     again = life.resend(ended, ONE_TRY, now=LATER, grace=GRACE)
-    assert (again.round, again.number, again.fence, again.round_started_at) == (2, 0, 1, LATER)
+    assert (again.round, again.number, again.fence, again.due_at, again.round_started_at) == (2, 0, 1, LATER, LATER)
     assert (again.request, again.last, again.because, again.wakes) == (ONE_TRY, ended.last, None, 0)
     assert again.deadline_at == LATER + ONE_TRY.retry.deadline
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.delivery.retry import (
-    LEAST_CEILING,
     Again,
     GiveUp,
     Place,
@@ -129,11 +128,12 @@ def test_any_retry_after_is_seconds_or_nothing(header: str) -> None:
         ({}, 0, 5),
         ({}, 4, 5),
         ({}, 120, 120),
-        ({}, LEAST_CEILING, LEAST_CEILING),
-        ({}, 86_399, LEAST_CEILING),
+        ({"initial": 0}, None, 0),
+        ({}, 3600, 3600),
+        ({}, 86_399, 3600),
         ({"cap": 7200}, 86_399, 7200),
         ({**FIXED, "initial": 7200}, 86_399, 7200),
-        ({**FIXED, "initial": 60}, 10**9, LEAST_CEILING),
+        ({**FIXED, "initial": 60}, 10**9, 3600),
         ({**SCHEDULE, "waits": (1, 9000)}, 86_399, 9000),
         ({**SCHEDULE, "waits": (9000, 1)}, 10, 9000),
     ],
@@ -142,6 +142,21 @@ def test_retry_after_makes_a_wait_longer_up_to_the_longest_of_the_policy(
     rules: dict[str, Json], asked: float | None, wait: float
 ) -> None:
     assert step(policy(**rules), retry_after=asked) == Again(wait)
+
+
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        ({"initial": 9000, "cap": 7200}, 7200),
+        ({"cap": 60}, 3600),
+        ({**FIXED, "initial": 7200}, 7200),
+        ({**FIXED, "initial": 60}, 3600),
+        ({**SCHEDULE, "waits": (9000, 1)}, 9000),
+        (SCHEDULE, 3600),
+    ],
+)
+def test_the_longest_wait_is_the_policys_own_or_an_hour(rules: dict[str, Json], seconds: float) -> None:
+    assert longest_wait(policy(**rules)) == seconds
 
 
 def step(rules: Policy, **facts: Json) -> Again | GiveUp:

@@ -272,6 +272,10 @@ def test_totals_have_every_status_zeros_included() -> None:
     }
 
 
+def test_a_house_without_tasks_has_zeros_everywhere() -> None:
+    assert set(show.totals({}).values()) == {0}
+
+
 def test_a_series_has_a_row_for_every_start_zeros_included() -> None:
     zero = {"accepted": 0, "delivered": 0, "failed_attempts": 0, "exhausted": 0, "cancelled": 0}
     assert show.series([NOON, NOON + 3600], [(NOON + 3600, {"accepted": 2, "in_pending": 1})]) == [

@@ -95,6 +95,16 @@ def test_all_that_was_submitted_is_in_the_request() -> None:
     assert from_json(Request, to_json(taken)) == taken
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def test_six_methods_are_known(method: str) -> None:
+    assert read(method=method).method == method
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1, 60])
+def test_a_timeout_may_be_as_long_as_the_most(seconds: float) -> None:
+    assert read(timeout=seconds).timeout == seconds
+
+
 @pytest.mark.parametrize("body", [0, False, "", [], {}, "text", [None], 1.5, {"a": {"b": [1]}}])
 def test_any_json_is_a_body(body: Json) -> None:
     assert repr(read(body=body).body) == repr(body)
@@ -138,6 +148,8 @@ def test_a_task_is_an_object(submitted: Json) -> None:
         ("/headers/X-A", {"headers": {"X-A": None}}),
         ("/headers/X-A", {"headers": {"X-A": ["1"]}}),
         ("/params", {"params": "a=b"}),
+        ("/params/" + "x" * 1001, {"params": {"x" * 1001: 1}}),
+        ("/headers/" + "x" * 201, {"headers": {"x" * 201: "1"}}),
         ("/content_type", {"content_type": ""}),
         ("/timeout", {"timeout": "10"}),
         ("/timeout", {"timeout": True}),
@@ -313,14 +325,6 @@ def test_a_usual_value_is_taken(value: str) -> None:
         ({"expect": {"json": {"code": 0}}}, "/expect/json/code", '"code" is no JSON path'),
         ({"expect": {"json": {"$.a/b": 0}}}, "/expect/json/$.a~1b", '"$.a/b" cannot be read from "/b" on'),
         ({"retry": {"give_up_on": ["4xx", "!"]}}, "/retry/give_up_on/1", '"!" is no status pattern'),
-        ({"retry": {"preset": "svix", "schedule": [1]}}, "/retry/schedule", "does not go with a preset"),
-        ({"retry": {"preset": "svix", "backoff": "fixed"}}, "/retry/backoff", "does not go with a preset"),
-        ({"retry": {"preset": "svix", "initial": 1}}, "/retry/initial", "does not go with a preset"),
-        ({"retry": {"schedule": [1], "initial": 1}}, "/retry/initial", "does not go with schedule"),
-        ({"retry": {"schedule": [1], "cap": 1}}, "/retry/cap", "does not go with schedule"),
-        ({"retry": {"schedule": [1], "backoff": "exponential"}}, "/retry/schedule", "does not go with exponential"),
-        ({"retry": {"backoff": "fixed", "initial": 1, "schedule": [1]}}, "/retry/schedule", "does not go with fixed"),
-        ({"retry": {"backoff": "fixed", "initial": 1, "factor": 2}}, "/retry/factor", "does not go with fixed"),
         ({"retry": {"backoff": "fixed"}}, "/retry/initial", "is missing: the seconds of each wait"),
         ({"retry": {"backoff": "schedule"}}, "/retry/schedule", "is missing: the seconds between the tries"),
         ({"retry": {"initial": 10, "cap": 9.5}}, "/retry/cap", "is smaller than initial"),
@@ -329,6 +333,29 @@ def test_a_usual_value_is_taken(value: str) -> None:
 def test_members_that_make_no_sense_are_told_why(members: dict[str, Json], pointer: str, detail: str) -> None:
     found = fault(**members)
     assert (found[0], found[1][: len(detail)]) == (pointer, detail)
+
+
+WAYS: dict[str, tuple[Json, str]] = {
+    "a preset": ({"preset": "svix"}, "backoff schedule initial factor cap"),
+    "schedule": ({"backoff": "schedule", "schedule": [1]}, "initial factor cap"),
+    "fixed": ({"backoff": "fixed", "initial": 1}, "schedule factor cap"),
+    "exponential": ({"backoff": "exponential"}, "schedule"),
+}
+VALUES = {"backoff": "fixed", "schedule": [1], "initial": 1, "factor": 2, "cap": 9}
+
+
+@pytest.mark.parametrize(
+    ("way", "member"), [(way, member) for way, (_, members) in WAYS.items() for member in members.split()]
+)
+def test_two_ways_of_saying_the_waits_contradict_each_other(way: str, member: str) -> None:
+    retry, _ = WAYS[way]
+    assert fault(retry={**retry, member: VALUES[member]}) == (f"/retry/{member}", f"does not go with {way}")
+    assert read(retry=retry)
+
+
+def test_a_schedule_needs_no_other_word_and_takes_none_but_its_own() -> None:
+    assert read(retry={"schedule": [1]}) == read(retry={"schedule": [1], "backoff": "schedule"})
+    assert fault(retry={"schedule": [1], "cap": 9}) == ("/retry/cap", "does not go with schedule")
 
 
 def test_faults_of_shape_hide_no_faults_of_meaning_beside_them() -> None:
