@@ -45,8 +45,14 @@ MOST_LOG = 64 * 1024 * 1024
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
+SWITCH_AFTER = 0.001
+"""Seconds after which a thread gives way to another. Python's 5 ms make the database's thread wait for its turn
+between any two statements: with 1 ms, a quarter more tasks went through on two cores."""
+
+
 def main() -> None:
     """Run until Ctrl-C or SIGTERM. Raises SystemExit with a sentence when it cannot start."""
+    sys.setswitchinterval(SWITCH_AFTER)
     try:
         run(start.read(os.environ))
     except SettingsError as error:
