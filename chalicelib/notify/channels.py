@@ -26,12 +26,11 @@ class Kind:
     """A kind of channel.
 
     `address(channel, now)` is the URL to post to. `refusal(reply)` is why the channel did not take the
-    message, None when it did. `host`: the robot's host, by which a pasted URL is recognised.
+    message, None when it did. `signs`: whether a secret signs it.
     """
 
     address: Callable[[Channel, float], str]
     refusal: Callable[[Reply], str | None]
-    host: str = ""
     signs: bool = False
 
 
@@ -72,8 +71,8 @@ def _bad_errcode(reply: Reply) -> str | None:
 
 
 KINDS: Mapping[str, Kind] = {
-    "dingtalk": Kind(_dingtalk, _bad_errcode, host="oapi.dingtalk.com", signs=True),
-    "wecom": Kind(_plain, _bad_errcode, host="qyapi.weixin.qq.com"),
+    "dingtalk": Kind(_dingtalk, _bad_errcode, signs=True),
+    "wecom": Kind(_plain, _bad_errcode),
     "webhook": Kind(_plain, _bad_status),
 }
 
