@@ -15,7 +15,7 @@ from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
 from chalicelib.ports import World
 from chalicelib.shape import Field, Flag, ListOf, Record, Text, require
-from chalicelib.submission import NAME, url_faults
+from chalicelib.submission import NAME, content_type_faults, url_faults
 from chalicelib.task import FINAL, Audit, Channel, Json, Task
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +131,7 @@ def change_channel(world: World, who: Identity, channel_id: str, submitted: Json
     there = find_channel(world, channel_id)
     channel = Channel(
         channel_id=channel_id,
-        **_members(submitted, {"url": there.url, "secret": there.secret}),
+        **_members(submitted, _kept(there, submitted["kind"])),
         version=there.version + 1,
         created_at=there.created_at,
         updated_at=world.clock.now(),
@@ -142,6 +142,11 @@ def change_channel(world: World, who: Identity, channel_id: str, submitted: Json
     return channel
 
 
+def _kept(there: Channel, kind: str) -> Mapping[str, Json]:
+    """The secrets of a channel that a change leaves as they are; a kind that does not sign needs none."""
+    return {"url": there.url, "secret": there.secret if KINDS[kind].signs else ""}
+
+
 def _members(submitted: Mapping[str, Json], kept: Mapping[str, Json]) -> dict[str, Json]:
     given = {name: value for name, value in submitted.items() if value is not None}
     return {**kept, **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}}
@@ -150,6 +155,7 @@ def _members(submitted: Mapping[str, Json], kept: Mapping[str, Json]) -> dict[st
 def _require_sense(world: World, channel: Channel) -> None:
     """Raises InvalidRequest for what the shape alone cannot show."""
     faults = list(url_faults(channel.url, world.http)) if channel.url else [Fault("/url", "is missing")]
+    faults += content_type_faults(channel.content_type)
     if channel.secret and not KINDS[channel.kind].signs:
         faults.append(Fault("/secret", f"does nothing here: a {channel.kind} channel does not sign"))
     if channel.template:
@@ -167,6 +173,6 @@ def remove_channel(world: World, who: Identity, channel_id: str) -> None:
 def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
     """Send the channel's text with every variable as 测试: why it was not taken, None when it was."""
     channel = find_channel(world, channel_id)
-    reason = send(world, channel, render(channel, test_values()))
-    log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=reason)
-    return reason
+    sent = send(world, channel, render(channel, test_values()))
+    log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
+    return sent.reason

@@ -204,7 +204,10 @@ class NoticeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message to one channel about an exhausted task, tracked like anything that must arrive."""
+    """One message to one channel about an exhausted task, tracked like anything that must arrive.
+
+    `tries` counts what the channel refused or took, `throttled` how often it had no time: that is no try.
+    """
 
     notice_id: str
     task_id: str
@@ -214,6 +217,7 @@ class Notice:
     status: NoticeStatus = NoticeStatus.PENDING
     version: int = 0
     tries: int = 0
+    throttled: int = 0
     due_at: float
     lease_until: float = 0
     created_at: float

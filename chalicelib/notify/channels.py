@@ -59,15 +59,27 @@ def _bad_errcode(reply: Reply) -> str | None:
     """A robot answers 200 whatever happens; `errcode` 0 says that it took the message."""
     if bad := _bad_status(reply):
         return bad
+    errcode = _errcode(reply)
+    if errcode is None:
+        return "the reply has no errcode that is a whole number"
+    return None if errcode == 0 else f"errcode {errcode!s:.20}: {_errmsg(reply)}"
+
+
+def _member(reply: Reply, name: str) -> object:
     try:
-        answer = json.loads(reply.body)
-        errcode, errmsg = answer["errcode"], answer.get("errmsg", "")
+        return json.loads(reply.body)[name]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return "the reply has no errcode"
-    if type(errcode) is not int:
-        return "the reply's errcode is no whole number"
-    said = escaped(errmsg)[:200] if isinstance(errmsg, str) else ""
-    return None if errcode == 0 else f"errcode {errcode!s:.20}: {said}"
+        return None
+
+
+def _errcode(reply: Reply) -> int | None:
+    errcode = _member(reply, "errcode")
+    return errcode if type(errcode) is int else None
+
+
+def _errmsg(reply: Reply) -> str:
+    errmsg = _member(reply, "errmsg")
+    return escaped(errmsg)[:200] if isinstance(errmsg, str) else ""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -75,6 +87,17 @@ KINDS: Mapping[str, Kind] = {
     "wecom": Kind(_plain, _bad_errcode),
     "webhook": Kind(_plain, _bad_status),
 }
+
+
+BUSY = {"dingtalk": (130_101,), "wecom": (45_009,)}
+"""The `errcode` by which a robot says: too many messages. Sources: the error tables of DingTalk and of WeCom."""
+
+TOO_MANY_REQUESTS = 429
+
+
+def is_busy(channel: Channel, reply: Reply) -> bool:
+    """Whether the channel did not look at the message, because it had too many."""
+    return reply.status == TOO_MANY_REQUESTS or _errcode(reply) in BUSY.get(channel.kind, ())
 
 
 def outgoing(channel: Channel, body: str, *, now: float) -> Outgoing:

@@ -72,6 +72,6 @@ def template_faults(template: str, content_type: str) -> Iterator[str]:
             yield f"${{{name}}} is unknown; known are {', '.join(VARIABLES)}"
     if "json" in content_type.lower():
         try:
-            json.loads(_VARIABLE.sub("", template))
+            json.loads(_VARIABLE.sub("0", template))  # a number may stand without quotes
         except (ValueError, RecursionError) as error:
             yield f"is not JSON once its variables are filled in: {error}"

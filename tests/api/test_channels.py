@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.ports import Outgoing, Reply
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -74,6 +75,7 @@ def test_a_removed_channel_is_gone() -> None:
         ({"template": "{not json ${taskId}"}, "/template"),
         ({"kind": "wecom", "secret": "x"}, "/secret"),
         ({"colour": "red"}, "/colour"),
+        ({"content_type": "text/plain\r\nX-Evil: 1"}, "/content_type"),
         ({"source_apps": "orders"}, "/source_apps"),
     ],
 )
@@ -93,15 +95,50 @@ def test_a_channel_hears_only_of_the_apps_it_is_for() -> None:
 
 
 def test_a_notice_that_a_robot_refuses_is_tried_again_and_told_once() -> None:
-    busy = reply(200, '{"errcode":130101,"errmsg":"send too fast"}')
-    house, _ = with_channel(in_turn(busy, busy, reply(200, OK)))
+    no = reply(200, '{"errcode":310000,"errmsg":"keywords not in content"}')
+    house, _ = with_channel(in_turn(no, no, reply(200, OK)))
     [notice] = exhausted(house)["notices"]
-    assert (notice["status"], notice["tries"], notice["reason"]) == ("pending", 1, "errcode 130101: send too fast")
+    why = "errcode 310000: keywords not in content"
+    assert (notice["status"], notice["tries"], notice["reason"]) == ("pending", 1, why)
     house.pass_time(3600, step=5)
     assert len(house.outside.sent_to(ROBOT)) == 3
     [task] = house.call("list_tasks")[1]["tasks"]
     [notice] = house.look(task["task_id"])["notices"]
     assert (notice["status"], notice["tries"], notice["reason"]) == ("delivered", 3, None)
+
+
+def test_a_robot_that_takes_twenty_messages_a_minute_hears_of_two_hundred_tasks_in_the_end() -> None:
+    minute: dict[int, int] = {}
+    house, _ = with_channel()
+
+    def robot(_: Outgoing) -> Reply:
+        now = int(house.clock.at // 60)
+        minute[now] = minute.get(now, 0) + 1
+        return reply(200, OK if minute[now] <= 20 else '{"errcode":130101,"errmsg":"send too fast"}')
+
+    house.outside.answers[ROBOT] = robot
+    task_ids = [house.submit(PARTNER, retry={"max_attempts": 1}) for _ in range(200)]
+    house.pass_time(6 * 3600, step=10)
+    notices = [house.look(task_id)["notices"][0] for task_id in task_ids]
+    assert {(notice["status"], notice["tries"]) for notice in notices} == {("delivered", 1)}
+
+
+def test_a_channel_that_is_removed_or_disabled_is_not_called_again() -> None:
+    for view, body in (("remove_channel", None), ("change_channel", {"kind": "dingtalk", "enabled": False})):
+        house, channel_id = with_channel(in_turn(reply(500, "no")))
+        task_id = exhausted(house)["task_id"]
+        house.call(view, body, path={"channel_id": channel_id})
+        house.pass_time(60)
+        [notice] = house.look(task_id)["notices"]
+        assert notice["status"] == "failed"
+        assert notice["reason"] in ("the channel was removed", "the channel is disabled")
+        assert len(house.outside.sent_to(ROBOT)) == 1
+
+
+def test_a_change_of_kind_drops_a_secret_that_the_new_kind_has_no_use_for() -> None:
+    house, channel_id = with_channel(secret="SEC")
+    status, body = house.call("change_channel", {"kind": "wecom"}, path={"channel_id": channel_id})
+    assert (status, body["has_secret"]) == (200, False)
 
 
 def test_a_notice_that_is_refused_to_the_end_is_shown_as_failed() -> None:
