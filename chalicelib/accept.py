@@ -64,15 +64,19 @@ def digest(submitted: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def enqueue(world: World, task: Task, *, delay: float = 0) -> None:
+def enqueue(world: World, task: Task, *, delay: float = 0) -> bool:
     """Send the message that wakes `task`, to the queue of its status, to be received after `delay` seconds.
 
-    A queue that cannot take it just now costs minutes, not the task: `wake_at` stands already.
+    Whether it was sent. A queue that cannot take it costs minutes, not the task: `wake_at` stands already.
     """
     queue = Queue.EXHAUSTED if task.status in FINAL else Queue.TASKS
     try:
         world.queues.send(queue, Message(task.task_id, task.ticket), group=task.request.target, delay=delay)
     except Unavailable as unavailable:
-        log.event(
-            "queue.unavailable", metrics={"SendsPutOff": 1}, task_id=task.task_id, queue=queue, why=unavailable.detail
-        )
+        why = unavailable.detail
+        log.event("queue.unavailable", metrics={"SendsPutOff": 1}, task_id=task.task_id, queue=queue, why=why)
+        return False
+    except Exception:  # noqa: BLE001 - the task is stored: whatever is wrong with the queue, the caller has its promise
+        log.failure("queue.failed", task_id=task.task_id, queue=queue)
+        return False
+    return True

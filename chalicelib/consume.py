@@ -7,10 +7,10 @@ must come back gets its wait as visibility timeout and is reported as failed, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib import log
 from chalicelib.errors import Unavailable
@@ -36,27 +36,33 @@ class ComeBack:
 
 
 Outcome = Finished | ComeBack
+A = TypeVar("A")
+B = TypeVar("B")
 Handle = Callable[[World, Message], Outcome]
 
 
 def consume(world: World, queue: Queue, event: Mapping[str, Any], handle: Handle) -> Mapping[str, Any]:
     """Handle every record of an SQS event at the same time; `{"batchItemFailures": [...]}` for those that stay."""
     records = event["Records"]
-    outcomes = _all_at_once(records, lambda record: _outcome(world, queue, record, handle))
-    stay = {
-        record["receiptHandle"]: outcome.wait
-        for record, outcome in zip(records, outcomes, strict=True)
-        if isinstance(outcome, ComeBack)
-    }
-    _hide(world, queue, stay)
+    stays = all_at_once(records, lambda record: _stays(world, queue, record, handle))
+    stay = {record["receiptHandle"] for record, staying in zip(records, stays, strict=True) if staying}
     return _partial_response(event, stay)
 
 
-def _all_at_once(records: Sequence[Any], work: Callable[[Any], Outcome]) -> list[Outcome]:
-    if len(records) == 1:
-        return [work(records[0])]
-    with ThreadPoolExecutor(len(records)) as pool:
-        return list(pool.map(work, records))
+def all_at_once(things: Sequence[A], work: Callable[[A], B]) -> list[B]:
+    """What `work` makes of each, with a thread for each: for a few things that wait for the world outside."""
+    if len(things) <= 1:
+        return [work(thing) for thing in things]
+    with ThreadPoolExecutor(len(things)) as pool:
+        return list(pool.map(work, things))
+
+
+def _stays(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> bool:
+    """Handle one message. One that must come back is hidden at once: its neighbours may take much longer."""
+    outcome = _outcome(world, queue, record, handle)
+    if isinstance(outcome, ComeBack):
+        _hide(world, queue, record["receiptHandle"], outcome.wait)
+    return isinstance(outcome, ComeBack)
 
 
 def _outcome(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> Outcome:
@@ -76,12 +82,10 @@ def _outcome(world: World, queue: Queue, record: Mapping[str, Any], handle: Hand
         return ComeBack(WAIT_AFTER_A_FAULT)
 
 
-def _hide(world: World, queue: Queue, stay: Mapping[str, float]) -> None:
-    """Set the waits. Where that fails, the message returns at the queue's own visibility: early, or minutes late."""
-    if not stay:
-        return
+def _hide(world: World, queue: Queue, receipt: str, wait: float) -> None:
+    """Set the wait. Where that fails, the message returns at the queue's own visibility: early, or minutes late."""
     try:
-        world.queues.hide(queue, {receipt: min(max(wait, 0), MOST_HIDDEN) for receipt, wait in stay.items()})
+        world.queues.hide(queue, {receipt: min(max(wait, 0), MOST_HIDDEN)})
     except Unavailable as unavailable:
         log.event("queue.unavailable", metrics={"HidesPutOff": 1}, queue=queue, why=unavailable.detail)
 
@@ -90,7 +94,7 @@ class _StaysError(Exception):
     """Says to Powertools that a message is not finished."""
 
 
-def _partial_response(event: Mapping[str, Any], stay: Mapping[str, float]) -> Mapping[str, Any]:
+def _partial_response(event: Mapping[str, Any], stay: Collection[str]) -> Mapping[str, Any]:
     from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415 - costs a cold start; accept has no batch
         BatchProcessor,
         EventType,

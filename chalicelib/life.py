@@ -38,8 +38,16 @@ def begin(request: Request, *, task_id: str, caller: str, digest: str, now: floa
         updated_at=now,
         round_started_at=now,
         due_at=now,
-        wake_at=now + grace,
+        wake_at=_net(now, grace, until=now + request.retry.deadline),
     )
+
+
+def _net(ready_at: float, grace: float, *, until: float) -> float:
+    """When to look after a message that can be received from `ready_at` on: half-way to the deadline at the latest.
+
+    So a short deadline does not pass before a lost message is noticed, unless it is shorter than a pass.
+    """
+    return ready_at + min(grace, max(until - ready_at, 0) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ def retry_later(task: Task, attempt: Attempt, *, now: float, grace: float, parke
         lease_until=0,
         due_at=due_at,
         ticket=task.ticket + 1 if renew or parked else task.ticket,
-        wake_at=max(now, due_at - LOOKAHEAD) if parked else due_at + grace,
+        wake_at=max(now, due_at - LOOKAHEAD) if parked else _net(due_at, grace, until=task.deadline_at),
         wakes=0,
     )
 
@@ -217,7 +225,7 @@ def resend(task: Task, request: Request, *, now: float, grace: float) -> Task:
         number=0,
         ticket=task.ticket + 1,
         due_at=now,
-        wake_at=max(now, task.lease_until) + grace,
+        wake_at=_net(max(now, task.lease_until), grace, until=now + request.retry.deadline),
         wakes=0,
         because=None,
         expires_at=None,
@@ -235,7 +243,7 @@ def hurry(task: Task, *, now: float, grace: float) -> Task:
         updated_at=now,
         ticket=task.ticket + 1,
         due_at=min(task.due_at, now),
-        wake_at=ready_at + grace,
+        wake_at=_net(ready_at, grace, until=task.deadline_at),
         wakes=0,
     )
 
@@ -259,6 +267,13 @@ def wake(task: Task, *, now: float, grace: float) -> Task:
         wake_at=ready_at(task, now) + patience,
         wakes=task.wakes + 1,
     )
+
+
+def put_off(task: Task, woken: Task, *, now: float, grace: float) -> Task:
+    """Of a task whose new message could not be sent: looked after again soon, and its patience not used up."""
+    if task.ticket != woken.ticket or task.wake_at != woken.wake_at:
+        return task
+    return evolve(task, version=task.version + 1, wake_at=now + grace, wakes=max(task.wakes - 1, 0))
 
 
 # ── what all of them together look like ──────────────────────────────────────────────────────────
@@ -288,6 +303,10 @@ def _lost(task: Task, fence: int, *, number: int, round_: int) -> Attempt:
     return evolve(lost, verdict=None, kind=None, reason=None) if runs else lost
 
 
+def _last_fence(task: Task | None) -> int:
+    return task.last.fence if task is not None and task.last is not None else 0
+
+
 def tally(old: Task | None, new: Task) -> Mapping[str, int]:
     """What a change adds to the counters of `GET /v1/stats`: counter -> +n or -n.
 
@@ -303,6 +322,6 @@ def tally(old: Task | None, new: Task) -> Mapping[str, int]:
             counts[f"in_{old.status}"] = -1
         if new.status in FINAL:
             counts[str(new.status)] = 1
-    if old is not None and new.last != old.last and new.last is not None and new.last.verdict is Verdict.FAILED:
+    if new.last is not None and new.last.verdict is Verdict.FAILED and new.last.fence != _last_fence(old):
         counts["failed_attempts"] = 1
     return counts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib import life
 from chalicelib.change import change
+from chalicelib.errors import Unavailable
 from chalicelib.ports import Message, Outgoing, Queue, Reply
+from chalicelib.task import Audit, Task
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -182,3 +187,111 @@ def test_a_write_that_was_sent_twice_is_recognised_as_our_own() -> None:
     )
     assert hurried == house.world.store.get(task.task_id)
     assert hurried.version == task.version + 1
+
+
+# ── when the world is unwell ──
+
+
+class Unwell:
+    """A port of which some calls raise; the rest goes to the real one."""
+
+    def __init__(self, port: object, **failing: Exception) -> None:
+        self._port = port
+        self.failing = failing
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.failing:
+            raise self.failing[name]
+        return getattr(self._port, name)
+
+
+def unwell(house: House, port: str, **failing: Exception) -> Unwell:
+    there = Unwell(getattr(house.world, port), **failing)
+    house.world = replace(house.world, **{port: there})  # type: ignore[arg-type]
+    return there
+
+
+@pytest.mark.parametrize("failure", [Unavailable("SQS is down"), PermissionError("no right to send")])
+def test_a_task_is_accepted_although_the_queue_cannot_take_it_and_is_sent_once_it_can(failure: Exception) -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    queues = unwell(house, "queues", send=failure)
+    task_id = house.submit(PARTNER)
+    house.pass_time(6 * 3600, step=20)
+    assert house.outside.sent == []
+    queues.failing = {}
+    house.pass_time(house.world.settings.grace + 61, step=20)
+    assert house.look(task_id)["status"] == "delivered", "an outage of hours costs minutes once it is over"
+
+
+@pytest.mark.parametrize("failure", [Unavailable("SQS is down"), PermissionError("no right to count")])
+def test_an_attempt_is_recorded_although_nobody_can_say_how_full_the_queue_is(failure: Exception) -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(500, "no"), reply(200, "ok"))
+    unwell(house, "queues", in_flight=failure)
+    task_id = house.submit(PARTNER, retry={"schedule": [5]})
+    house.pass_time(6)
+    assert [it["verdict"] for it in house.look(task_id)["attempts"]] == ["failed", "delivered"]
+
+
+def test_a_task_that_cannot_be_woken_does_not_keep_the_others_asleep() -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    first, second = house.submit(PARTNER), house.submit(PARTNER)
+    for lost in house.world.queues.receive(Queue.TASKS):
+        house.world.queues.delete(Queue.TASKS, [lost.receipt])
+    store = house.world.store
+
+    class Poisoned(Unwell):
+        def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+            if old.task_id == first:
+                raise ZeroDivisionError("a bug that this task brings out")
+            return store.replace(old, new, audit)
+
+    house.world = replace(house.world, store=Poisoned(store))
+    house.pass_time(house.world.settings.grace + 61, step=20)
+    assert house.look(second)["status"] == "delivered"
+    assert house.look(first)["status"] == "pending"
+
+
+def test_a_lost_message_is_noticed_before_a_short_deadline_passes() -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    task_id = house.submit(PARTNER, retry={"deadline": 300})
+    for lost in house.world.queues.receive(Queue.TASKS):
+        house.world.queues.delete(Queue.TASKS, [lost.receipt])
+    house.pass_time(300)
+    assert house.look(task_id)["status"] == "delivered"
+
+
+def test_a_wait_begins_when_the_attempt_has_ended_and_not_with_the_end_of_the_batch() -> None:
+    house = House()
+    slow = "https://slow.example/"
+    task_id = house.submit(PARTNER, retry={"schedule": [5]})
+    house.outside.answers[PARTNER] = in_turn(reply(500, "no"), reply(200, "ok"))
+    hidden: list[float] = []
+    hide = house.world.queues.hide
+
+    def seen(queue: Queue, waits: Mapping[str, float]) -> None:
+        hidden.extend(waits.values())
+        hide(queue, waits)
+
+    failed_first = threading.Event()
+
+    def answer_late(_: Outgoing) -> Reply:
+        assert failed_first.wait(10)
+        assert hidden == [5], "its neighbour is hidden already"
+        return reply(200, "ok")
+
+    class Watched(Unwell):
+        def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
+            seen(queue, waits)
+            failed_first.set()
+
+    house.world = replace(house.world, queues=Watched(house.world.queues))
+    house.outside.answers[slow] = answer_late
+    house.submit(slow)
+    house.work()
+    assert hidden == [5]
+    house.pass_time(6)
+    assert house.look(task_id)["status"] == "delivered"

@@ -16,7 +16,7 @@ from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.delivery.compose import compose
 from chalicelib.delivery.judge import Judgement, excerpt, judge, no_reply
 from chalicelib.delivery.retry import Again, GiveUp, Place, all_used, decide, place, retry_after
-from chalicelib.errors import LostLease, SendFailed
+from chalicelib.errors import LostLease, SendFailed, Unavailable
 from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Message, Queue, Reply, World
 from chalicelib.task import Attempt, Task, Verdict, evolve
@@ -38,8 +38,7 @@ def deliver(world: World, message: Message) -> Outcome:
 
 def _attempt(world: World, task: Task, message: Message) -> Outcome:
     if lost := life.interrupted_before(task):
-        world.store.keep(task.task_id, lost)
-        log.event("attempt.interrupted", metrics={"Interrupted": 1}, **_facts(task, lost))
+        _keep(world, task, lost)
     if _lease_is_nearly_over(world, task):
         return ComeBack(task.lease_until - world.clock.now())
     attempt, reply = _try_once(world, task)
@@ -48,6 +47,15 @@ def _attempt(world: World, task: Task, message: Message) -> Outcome:
     except LostLease:
         log.event("attempt.lost_lease", metrics={"LostLeases": 1}, **_facts(task, attempt))
         return Finished()
+
+
+def _keep(world: World, task: Task, lost: Attempt) -> None:
+    """Keep when the interrupted attempt began. Without that it still shows, as a gap in the numbers."""
+    log.event("attempt.interrupted", metrics={"Interrupted": 1}, **_facts(task, lost))
+    try:
+        world.store.keep(task.task_id, lost)
+    except Unavailable as unavailable:
+        log.event("store.unavailable", task_id=task.task_id, why=unavailable.detail)
 
 
 def _lease_is_nearly_over(world: World, task: Task) -> bool:
@@ -102,7 +110,7 @@ def _settle(world: World, task: Task, attempt: Attempt, reply: Reply | None, mes
 
 
 def _wait(world: World, task: Task, attempt: Attempt, again: Again, message: Message) -> Outcome:
-    where = place(again.wait, in_flight=world.queues.in_flight(Queue.TASKS), limit=world.settings.in_flight_limit)
+    where = place(again.wait, in_flight=_in_flight(world), limit=world.settings.in_flight_limit)
     waiting = change(
         world.store,
         task,
@@ -120,6 +128,15 @@ def _wait(world: World, task: Task, attempt: Attempt, again: Again, message: Mes
         enqueue(world, waiting, delay=again.wait)
     still_its_message = where is Place.HIDDEN and waiting.ticket == message.ticket
     return ComeBack(waiting.due_at - world.clock.now()) if still_its_message else Finished()
+
+
+def _in_flight(world: World) -> int:
+    """About how many messages are in flight. The figure is advice: nothing may keep an attempt from its record."""
+    try:
+        return world.queues.in_flight(Queue.TASKS)
+    except Exception:  # noqa: BLE001 - as the docstring says; it is logged
+        log.failure("queue.not_counted")
+        return 0
 
 
 def _exhaust_unattempted(world: World, task: Task, ticket: int) -> Outcome:

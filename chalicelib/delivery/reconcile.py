@@ -5,17 +5,22 @@ It catches lost messages, parked waits, tasks whose process died, and exhausted 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chalicelib import life, log
 from chalicelib.accept import enqueue
 from chalicelib.change import change
+from chalicelib.consume import all_at_once
 from chalicelib.errors import NotFound
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.task import Task
 
 PAGE = 100
 """Tasks that are read at a time."""
+
+AT_ONCE = 20
+"""Tasks that are woken at the same time: each waits for the table and for the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,29 @@ def reconcile(world: World, *, seconds: float) -> Woken:
     count = 0
     more = True
     while more and world.clock.now() < until:
-        woken_now = sum(_wake(world, task) for task in world.store.due(world.clock.now(), PAGE))
-        count += woken_now
-        more = woken_now > 0  # an index that lags shows tasks that are looked after already
-    woken = Woken(count, more)
-    log.event("reconcile.ended", metrics={"ReconcilePasses": 1, "Woken": count}, woken=count, more=woken.more)
-    return woken
+        woken = sum(_wake_page(world, world.store.due(world.clock.now(), PAGE), until))
+        count += woken
+        more = woken > 0  # an index that lags shows tasks that are looked after already
+    log.event("reconcile.ended", metrics={"ReconcilePasses": 1, "Woken": count}, woken=count, more=more)
+    return Woken(count, more)
+
+
+def _wake_page(world: World, page: Sequence[Task], until: float) -> Iterator[bool]:
+    """Wake the tasks of a page, some at a time, as long as there is time: which were enqueued."""
+    for begin in range(0, len(page), AT_ONCE):
+        if world.clock.now() < until:
+            yield from all_at_once(page[begin : begin + AT_ONCE], lambda task: _wake_or_log(world, task))
+
+
+def _wake_or_log(world: World, task: Task) -> bool:
+    """One task that cannot be woken must not keep the others from it."""
+    try:
+        return _wake(world, task)
+    except (_NotDueError, NotFound):
+        return False
+    except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and the task is due again in a minute
+        log.failure("task.not_woken", task_id=task.task_id)
+        return False
 
 
 class _NotDueError(Exception):
@@ -45,17 +67,16 @@ class _NotDueError(Exception):
 
 
 def _wake(world: World, task: Task) -> bool:
-    now = world.clock.now()
+    now, grace = world.clock.now(), world.settings.grace
 
     def wake(it: Task) -> Task:
         if it.wake_at is None or it.wake_at > now:
             raise _NotDueError
-        return life.wake(it, now=now, grace=world.settings.grace)
+        return life.wake(it, now=now, grace=grace)
 
-    try:
-        woken = change(world.store, task, wake)
-    except (_NotDueError, NotFound):
-        return False
+    woken = change(world.store, task, wake)
     log.event("task.woken", metrics={"TasksWoken": 1}, task_id=task.task_id, status=task.status, wakes=woken.wakes)
-    enqueue(world, woken, delay=min(max(life.ready_at(woken, now) - now, 0), MOST_DELAY))
-    return True
+    if enqueue(world, woken, delay=min(max(life.ready_at(woken, now) - now, 0), MOST_DELAY)):
+        return True
+    change(world.store, woken, lambda it: life.put_off(it, woken, now=now, grace=grace))
+    return False

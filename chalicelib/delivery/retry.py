@@ -7,7 +7,8 @@ The waits, after the n-th failed attempt of a round (keep in step with docs/retr
     schedule      the n-th number; the last one again when there are more tries than numbers
 
 each times a random number between 1 - jitter and 1 + jitter. A `Retry-After` of the receiver makes
-the wait longer, up to the policy's longest wait (see `longest_wait`); it never makes it shorter.
+the wait longer, up to the policy's longest wait (see `longest_wait`) and not beyond the deadline; it
+never makes it shorter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from random import Random
 from chalicelib.expect import status_matches
 from chalicelib.ports import MOST_DELAY, MOST_HIDDEN
 from chalicelib.task import Policy
+
+LAST_CHANCE = 5
+"""Seconds before the deadline at which a try is still made, when the receiver asked to be left alone for longer."""
 
 LEAST_CEILING = 3600
 """Seconds to which a `Retry-After` is followed at least, when the policy's own waits are shorter."""
@@ -52,10 +56,10 @@ def decide(
         return GiveUp(f"the policy gives up on status {status} ({', '.join(policy.give_up_on)})")
     if number >= policy.max_attempts:
         return GiveUp(all_used(policy))
-    wait = max(planned_wait(policy, number, random), min(retry_after or 0, longest_wait(policy)))
-    if wait >= remaining:
+    planned = planned_wait(policy, number, random)
+    if planned >= remaining:
         return GiveUp(f"the next try would come after the deadline of {policy.deadline} s")
-    return Again(wait)
+    return Again(max(planned, min(retry_after or 0, longest_wait(policy), remaining - LAST_CHANCE)))
 
 
 def all_used(policy: Policy) -> str:

@@ -231,13 +231,22 @@ def test_a_round_makes_no_more_than_its_attempts(most: int, number: int, made: A
 
 
 @pytest.mark.parametrize(
-    ("remaining", "asked", "again"),
-    [(5.1, None, True), (5, None, False), (0, None, False), (-1, None, False), (60, 59, True), (60, 60, False)],
+    ("remaining", "asked", "wait"),
+    [
+        (5.1, None, 5),
+        (5, None, None),
+        (0, None, None),
+        (-1, None, None),
+        (60, 50, 50),
+        (60, 59, 55),
+        (60, 600, 55),
+        (8, 600, 5),
+    ],
 )
-def test_no_try_is_planned_at_or_after_the_deadline(remaining: float, asked: float | None, again: bool) -> None:
+def test_no_try_is_planned_at_or_after_the_deadline(remaining: float, asked: float | None, wait: float | None) -> None:
     made = step(policy(deadline=2_592_000), remaining=remaining, retry_after=asked)
     late = GiveUp("the next try would come after the deadline of 2592000 s")
-    assert made == (Again(max(5, asked or 0)) if again else late)
+    assert made == (late if wait is None else Again(wait))
 
 
 # ── where to wait ────────────────────────────────────────────────────────────────────────────────
