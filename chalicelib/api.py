@@ -203,9 +203,10 @@ def stats(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - 
     """GET /v1/stats?unit=hour|day&since=&until=: totals now, and a series."""
     given = _Given(call, ("unit", "since", "until"))
     unit = given.word("unit", "hour", tuple(UNITS))
-    until = given.time("until") or world.clock.now()
-    since = given.time("since") or until - SHOWN_BY_DEFAULT[unit] + UNITS[unit]
-    first, step = since - since % UNITS[unit], UNITS[unit]
+    step = UNITS[unit]
+    until = _or(given.time("until"), world.clock.now())
+    since = _or(given.time("since"), max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
+    first = since - since % step
     if not 0 <= until - first <= MOST_ROWS * step:
         given.fault("since", f"must lie before until, by at most {MOST_ROWS} {unit}s")
     given.require()
@@ -220,6 +221,10 @@ def stats(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - 
     )
 
 
+def _or(given: float | None, default: float) -> float:
+    return default if given is None else given
+
+
 def health(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
     """GET /v1/health: 200 when tasks can be stored, else 503. Open to everybody, so it says no more than that."""
     try:
@@ -231,6 +236,10 @@ def health(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 -
 
 
 # ── the query of a GET ───────────────────────────────────────────────────────────────────────────
+
+
+LAST_TIME = 32_503_680_000
+"""Seconds since the epoch: the year 3000."""
 
 
 class _Given:
@@ -276,7 +285,7 @@ class _Given:
         text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
             self.fault(name, f"must be a whole number from {least} to {most}")
             return default
         return int(text)
@@ -287,10 +296,14 @@ class _Given:
             return None
         try:
             at = datetime.fromisoformat(text.replace(" ", "+"))  # a + that was not percent-encoded
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             self.fault(name, "must be a time as in RFC 3339, such as 2026-12-01T08:00:00Z")
             return None
+        if not 0 <= seconds < LAST_TIME:
+            self.fault(name, "must lie in the years 1970 to 2999")
+            return None
+        return seconds
 
 
 VIEWS: Mapping[str, View] = {

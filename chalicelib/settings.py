@@ -90,7 +90,7 @@ SETTINGS = (
         "Bytes of a reply that are read; a longer one is a failure.",
         _whole(1024, 16_777_216),
     ),
-    Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 262144)),
+    Setting("keep_limit", "65535", "Bytes of a reply that are kept with its attempt.", _whole(0, 65_535)),
     Setting("grace", "600", "Seconds until a task whose message seems lost is enqueued again.", _whole(60, 21600)),
     Setting("shards", "4", "Partitions each index is spread over. It may be raised, never lowered.", _whole(1, 64)),
     Setting("in_flight_limit", "100000", "Waiting messages a queue may hold; more are parked.", _whole(1, 120000)),

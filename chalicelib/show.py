@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task
+from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task, evolve
 
 HIDDEN = "***"
 """What stands in the place of a secret."""
@@ -53,7 +53,7 @@ def whole(
     return {
         **headline(task),
         **_submitted(task.request),
-        "attempts": [_attempt(attempt) for attempt in attempts],
+        "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
         "notices": [_notice(notice) for notice in notices],
         "audit": [_audit(audit) for audit in audits],
     }
@@ -94,6 +94,21 @@ def _policy(policy: Policy) -> dict[str, Json]:
         "give_up_on": policy.give_up_on,
         "deadline": policy.deadline,
     }
+
+
+MOST_SHOWN = 1_000_000
+"""Characters of replies that one answer shows: Lambda gives back 6 MB at most, and JSON may write one in six bytes."""
+
+
+def _within_reason(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The attempts, the replies of older ones cut where those of newer ones took the room."""
+    shown: list[Attempt] = []
+    room = MOST_SHOWN
+    for attempt in reversed(list(attempts)):
+        reply = attempt.reply[:room] if attempt.reply is not None else None
+        room -= len(reply or "")
+        shown.append(evolve(attempt, reply=reply))
+    return shown[::-1]
 
 
 def _attempt(attempt: Attempt) -> dict[str, Json]:

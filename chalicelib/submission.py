@@ -7,14 +7,15 @@ alone cannot show: URLs, headers, patterns, retry rules that contradict each oth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.errors import Fault, InvalidRequest, SendFailed
+from chalicelib.errors import Fault, InvalidRequest, SendFailed, TooLarge
 from chalicelib.expect import bounded_regex, json_path, status_range
 from chalicelib.ports import Http
 from chalicelib.presets import PRESETS
+from chalicelib.records import to_json
 from chalicelib.settings import Settings
 from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, child
 from chalicelib.task import Expectation, Json, Policy, Request, evolve
@@ -106,7 +107,7 @@ DEFAULT_RETRY: Mapping[str, Json] = {
 
 def read(submitted: Json, settings: Settings, http: Http) -> Request:
     """The request that was submitted. Raises InvalidRequest with every fault."""
-    return _request(_checked(TASK, submitted, {}, settings, http), settings)
+    return _fitting(_request(_checked(TASK, submitted, {}, settings, http), settings))
 
 
 def override(request: Request, changes: Json, settings: Settings, http: Http) -> Request:
@@ -118,7 +119,19 @@ def override(request: Request, changes: Json, settings: Settings, http: Http) ->
         parts |= {"headers": headers, "content_type": content_type or request.content_type}
     if "retry" in members:
         parts["retry"] = _policy(members["retry"])
-    return evolve(request, **parts)
+    return _fitting(evolve(request, **parts))
+
+
+MOST_STORED = 380_000
+"""Bytes of a request as it is stored: DynamoDB takes 400 KB in one item, names and the rest included."""
+
+
+def _fitting(request: Request) -> Request:
+    """The request, if it can be stored. Written out anew it may be longer than it came. Raises TooLarge."""
+    size = len(to_json(request).encode())
+    if size > MOST_STORED:
+        raise TooLarge(f"The request has {size} bytes as it would be stored; at most {MOST_STORED} are taken.")
+    return request
 
 
 def _checked(
@@ -159,7 +172,7 @@ def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http) 
     if "url" in members:
         yield from url_faults(members["url"], http)
     yield from _header_faults(members.get("headers", {}), "content_type" in members)
-    yield from _content_type_faults(members.get("content_type"))
+    yield from content_type_faults(members.get("content_type"))
     yield from _expect_faults(members.get("expect", {}))
     yield from _retry_faults(members.get("retry", {}))
     if members.get("timeout", 0) > settings.max_timeout:
@@ -234,16 +247,23 @@ def _header_faults(headers: Mapping[str, str | None], has_content_type: bool) ->
         seen.add(lower)
 
 
-def _content_type_faults(value: str | None) -> Iterator[Fault]:
+def content_type_faults(value: str | None) -> Iterator[Fault]:
+    """What is wrong with a content type as a header."""
     if value is not None and not _HEADER_VALUE.fullmatch(value):
         yield Fault("/content_type", "holds characters that no header may hold")
 
 
 def _expect_faults(expect: Mapping[str, Json]) -> Iterator[Fault]:
     yield from _status_faults(expect.get("status"), "/expect/status")
+    yield from _takes_nothing_in(expect.get("status") or ())
     yield from _tried(bounded_regex, expect.get("regex"), "/expect/regex")
     for path in expect.get("json") or ():
         yield from _tried(json_path, path, child("/expect/json", path))
+
+
+def _takes_nothing_in(patterns: Sequence[str | None]) -> Iterator[Fault]:
+    if patterns and all(pattern is not None and pattern.lstrip().startswith("!") for pattern in patterns):
+        yield Fault("/expect/status", "takes no status in: put 2xx, or whatever counts, before what is taken out")
 
 
 def _status_faults(patterns: Iterable[str | None] | None, pointer: str) -> Iterator[Fault]:

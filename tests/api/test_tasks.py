@@ -98,6 +98,31 @@ def test_the_largest_body_that_is_taken_arrives_whole() -> None:
     assert (sent.body or b"").decode() == text
 
 
+def test_a_request_that_grows_beyond_what_can_be_stored_is_refused_with_413() -> None:
+    house = House()
+    raw = b'{"url":"%s","body":[%s]}' % (PARTNER.encode(), b",".join([b"1e15"] * 50_000))
+    assert len(raw) < 262_144
+    status, problem = house.call("submit", raw=raw)
+    assert (status, problem["code"]) == (413, "too_large")
+    assert nothing_is_stored(house)
+
+
+def test_an_answer_shows_the_replies_of_many_attempts_within_reason() -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(500, "x" * 60_000))
+    task_id = house.submit(PARTNER, retry={"backoff": "fixed", "initial": 1, "max_attempts": 30})
+    house.pass_time(40)
+    attempts = house.look(task_id)["attempts"]
+    assert sum(len(it["reply"]) for it in attempts) == 1_000_000
+    assert (attempts[-1]["reply_truncated"], attempts[0]["reply_truncated"]) == (False, True)
+    assert attempts[0]["reply_bytes"] == 60_000
+
+
+def test_statuses_that_only_take_out_take_nothing_in() -> None:
+    status, problem = House().call("submit", {"url": PARTNER, "expect": {"status": ["!204"]}})
+    assert (status, problem["errors"][0]["pointer"]) == (400, "/expect/status")
+
+
 def test_a_body_that_is_not_json_by_its_type_is_refused_with_415() -> None:
     status, problem = House().call("submit", {"url": PARTNER}, headers={"content-type": "text/xml"})
     assert (status, problem["code"]) == (415, "unsupported_media_type")
@@ -199,6 +224,10 @@ def test_pages_follow_each_other_without_gap_or_repetition() -> None:
         {"colour": ["red"]},
         {"status": ["pending", "delivered"]},
         {"cursor": ["!"]},
+        {"limit": ["000000000100999"]},
+        {"limit": ["1" + "0" * 5000]},
+        {"since": ["0001-01-01T00:00:00+14:00"]},
+        {"until": ["9999-12-31T23:00:00-12:00"]},
     ],
 )
 def test_a_bad_filter_is_refused_by_name(query: dict[str, list[str]]) -> None:

@@ -71,7 +71,7 @@ def test_a_variable_sets_its_setting(variable: str, raw: str, name: str, value: 
         ("default_timeout", 1, 60),
         ("max_timeout", 1, 300),
         ("read_limit", 1024, 16_777_216),
-        ("keep_limit", 0, 262_144),
+        ("keep_limit", 0, 65_535),
         ("grace", 60, MOST_GRACE),
         ("shards", 1, 64),
         ("in_flight_limit", 1, 120_000),
