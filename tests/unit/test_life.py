@@ -508,3 +508,12 @@ def check_ledger(walk: Walk) -> None:
     assert walk.counts["accepted"] == sum(walk.counts[f"in_{status}"] for status in Status)
     shown = [a for at, it in enumerate(walk.tasks) for a in life.history(it, walk.kept.get(at, []))]
     assert walk.counts["failed_attempts"] == sum(attempt.verdict is Verdict.FAILED for attempt in shown)
+
+
+def test_an_attempt_that_is_only_stored_in_another_form_is_not_counted_again() -> None:
+    it = claimed(task())
+    there = life.exhausted(it, failed(it, reply="x" * 300), "why", now=NOON, grace=60, retention=60)
+    again = life.resend(there, there.request, now=NOON, grace=60)
+    short = evolve(again, last=evolve(failed(it), reply=None))
+    assert life.tally(it, there)["failed_attempts"] == 1
+    assert "failed_attempts" not in life.tally(there, short)
