@@ -17,7 +17,7 @@ import re
 import sqlite3
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ from chalicelib.ports import (
     Received,
     encode,
 )
-from chalicelib.records import dumps, from_json, pack, to_json, unpack
+from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
 from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task, evolve
 
@@ -405,8 +405,7 @@ def recover(database: Database) -> None:
 
 def _set_free(tx: Transaction) -> None:
     tx.execute("UPDATE messages SET state = 'ready' WHERE state = 'in hand'")
-    for row in tx.execute(f"{TASKS} WHERE lease_until > 0").fetchall():
-        task = _task(row)
+    for task in _readable(tx.execute(f"{TASKS} WHERE lease_until > 0").fetchall()):
         _write_task(tx, task, evolve(task, lease_until=0))
     for (text,) in tx.execute("SELECT notice FROM notices WHERE lease_until > 0").fetchall():
         notice = from_json(Notice, text)
@@ -454,9 +453,10 @@ class EmbeddedStore:
         return self.database.read(partial(_page, query=query, before=before, limit=limit))
 
     def due(self, now: float, limit: int) -> list[Task]:
-        """Tasks whose `wake_at` is past, the longest overdue first."""
+        """Tasks whose `wake_at` is past, the longest overdue first. Rows that cannot be read are passed over."""
         sql = f"{TASKS} WHERE wake_at <= ? ORDER BY wake_at, task_id LIMIT ?"
-        return [_task(row) for row in self._rows(sql, now, limit)]
+        values = (now, limit + PASSED_OVER)
+        return self.database.read(lambda connection: list(islice(_readable(connection.execute(sql, values)), limit)))
 
     def notices(self, task_id: str) -> list[Notice]:
         """The notices of a task, oldest first."""
@@ -517,12 +517,23 @@ class EmbeddedStore:
 R = TypeVar("R", Attempt, Notice, Channel, Audit)
 Execute = Callable[..., sqlite3.Cursor]
 
-TASKS = "SELECT task, request FROM tasks JOIN requests USING (id)"
+TASKS = "SELECT task, request, task_id FROM tasks JOIN requests USING (id)"
+
+TaskRow = tuple[str, str, str]
+"""A row of `TASKS`."""
+
+PASSED_OVER = 1000
+"""Rows that one look for what is due passes over, at most, because they cannot be read."""
 
 
-def _task(row: tuple[str, str]) -> Task:
-    """The task in a row of `TASKS`."""
+def _task(row: TaskRow) -> Task:
+    """The task in a row."""
     return unpack(Task, {**json.loads(row[0]), "request": json.loads(row[1])})
+
+
+def _readable(rows: Iterable[TaskRow]) -> Iterator[Task]:
+    """The tasks in rows; one that cannot be read is logged and passed over."""
+    return readable(_task, ((row[2], row) for row in rows))
 
 
 def _without_request(task: Task) -> str:
@@ -705,7 +716,7 @@ def _page(connection: sqlite3.Connection, query: Query, before: Place, limit: in
         if len(found) == limit:
             break
     there_is_more = next(rows, None) is not None
-    tasks = [_task(connection.execute(f"{TASKS} WHERE id = ?", (row,)).fetchone()) for row in found]
+    tasks = list(_readable(connection.execute(f"{TASKS} WHERE id = ?", (row,)).fetchone() for row in found))
     return Page(tasks, _cursor(place) if there_is_more else None)
 
 
@@ -751,7 +762,7 @@ def _read_cursor(cursor: str | None) -> Place:
     if cursor is None:
         return inf, ""
     try:
-        created_at, task_id = json.loads(base64.urlsafe_b64decode(cursor))
+        created_at, task_id = json.loads(base64.urlsafe_b64decode(cursor if len(cursor) <= MOST_CURSOR else ""))
         task_id.encode()
         return float(created_at), task_id
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -7,16 +7,22 @@ field was added since. A key that no field has is passed over, so that a newer r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from chalicelib import log
 from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task
 
 Record = Task | Request | Expectation | Policy | Attempt | Notice | Channel | Audit
 R = TypeVar("R", bound=Record)
+A = TypeVar("A")
+B = TypeVar("B")
+
+MOST_CURSOR = 200
+"""Characters of a cursor, at most: a place in the list is a moment and a task's id."""
 
 
 def pack(record: Record) -> dict[str, Json]:
@@ -43,6 +49,20 @@ def to_json(record: Record) -> str:
 def from_json(kind: type[R], text: str) -> R:
     """The record that `to_json` made `text` of."""
     return unpack(kind, json.loads(text))
+
+
+def readable(read: Callable[[A], B], rows: Iterable[tuple[str, A]]) -> Iterator[B]:
+    """What `read` makes of each row, given with its task's id. One that it fails on is logged and passed over.
+
+    A row may be broken, or of a release that has been rolled back: the other tasks must not wait for it.
+    """
+    for task_id, row in rows:
+        try:
+            record = read(row)
+        except Exception:  # noqa: BLE001 - as the docstring says; it is logged
+            log.failure("row.unreadable", task_id=task_id)
+        else:
+            yield record
 
 
 def dumps(value: Json) -> str:

@@ -24,6 +24,7 @@ import base64
 import hashlib
 import math
 import re
+import secrets
 import time
 import zlib
 from collections import Counter
@@ -31,6 +32,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from functools import partial
+from heapq import merge
+from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -47,7 +51,7 @@ from chalicelib import aws, life
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
 from chalicelib.life import Refused, Spent, Stale
 from chalicelib.ports import Page, Query
-from chalicelib.records import from_json, to_json
+from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
 from chalicelib.settings import Settings
 from chalicelib.task import FINAL, Attempt, Audit, Channel, Expectation, Notice, Policy, Request, Status, Task
 
@@ -78,6 +82,9 @@ READ_BATCH = 100
 EXAMINED = READ_BATCH
 """Rows that one page of the list looks at, at most."""
 
+PASSED_OVER = 1000
+"""Rows that one look for what is due passes over, at most, because they cannot be read or have changed since."""
+
 APPS_FRESH = 10
 """Seconds for which the list of source apps is remembered."""
 
@@ -90,8 +97,17 @@ TRANSACTION = 100
 COUNTED_KEPT = 7 * DAY
 """Seconds for which it is remembered what was counted; a stream keeps its records for one day."""
 
+MOST_MS = 10**13 - 1
+"""The last moment that has 13 digits, as milliseconds: in the year 2286."""
+
 CURSOR = re.compile(r"\d{13}#.+")
 """A place in the list: the `made` of the last task examined."""
+
+MOST_PK, MOST_SK = 2048, 1024
+"""Bytes of a key, at most; there is at least one. DynamoDB refuses a call that names any other."""
+
+NO_BACKOFF = ""
+"""Of the policy in a short form: no request that may be sent has it."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -203,7 +219,7 @@ def _room(row: Row) -> int:
 
 def _short_request(request: Request) -> Request:
     """What the lists filter by, and what a claim must know."""
-    policy = Policy(max_attempts=request.retry.max_attempts, backoff="", deadline=request.retry.deadline)
+    policy = Policy(max_attempts=request.retry.max_attempts, backoff=NO_BACKOFF, deadline=request.retry.deadline)
     return Request(
         url=request.url,
         method=request.method,
@@ -227,12 +243,37 @@ def _short_attempt(attempt: Attempt) -> Attempt:
 
 
 def _beside(task: Task, name: str, text: str | None, settings: Settings, **more: Any) -> Record:
-    return Record(task.task_id, name, text=text, expires_at=_kept_until(task.deadline_at, settings), **more)
+    return Record(task.task_id, name, text=text, expires_at=_kept_until(task, settings), **more)
 
 
-def _kept_until(deadline_at: float, settings: Settings) -> int:
-    """When a record that belongs to a task expires: not before the row, however long its round lasts."""
-    return int(deadline_at + settings.retention + DAY)
+def _kept_until(task: Task, settings: Settings) -> int:
+    """When a record that belongs to a task expires: not before the row, if anybody looks after the task till then.
+
+    A live row never expires and its records do, so that a body costs its one write and no delivered one is kept
+    for longer than promised. Whoever changes a task that is late prolongs them (`_is_late`). Only when nobody has
+    looked at a task for the retention and a day after its deadline, which allows no other attempt anyway, is its
+    body gone: it ends exhausted, in its short form, and humans are told.
+    """
+    return int(max(task.deadline_at + settings.retention, _asked_for_until(task, settings)) + DAY)
+
+
+def _asked_for_until(task: Task, settings: Settings) -> float:
+    """When a final row expires; of a live one, when it would, were it to end at the next look at it."""
+    return task.expires_at or (task.wake_at or 0) + settings.retention
+
+
+def _is_late(task: Task, settings: Settings) -> bool:
+    """Whether the task may be asked for after the records of its round expire."""
+    return _asked_for_until(task, settings) > task.deadline_at + settings.retention + DAY
+
+
+def _whole(row: Row, beside: Mapping[Key, str]) -> Task | None:
+    """The task in a row. When its request has expired: the short form while it is owed an end or a notice, else None.
+
+    A task that is owed something must reach a human, whatever is left of it.
+    """
+    lost = row.request_at is not None and (row.task_id, row.request_at) not in beside
+    return None if lost and row.status in FINAL and row.wake_at is None else task_of(row, beside)
 
 
 def task_of(row: Row, beside: Mapping[Key, str]) -> Task:
@@ -254,7 +295,8 @@ def shard_of(name: str, shards: int) -> int:
 
 
 def _ms(seconds: float) -> str:
-    return f"{math.floor(seconds * 1000):013d}"
+    """Milliseconds, as text that sorts as the number does: a moment before 1970 or after 2286 is cut to those."""
+    return f"{math.floor(min(max(seconds * 1000, 0), MOST_MS)):013d}"
 
 
 def _bytes(*texts: str | None) -> int:
@@ -277,7 +319,10 @@ class Stands(Exception):
 
 
 class Table:
-    """Calls to the one table, through pynamodb's connection. Each raises Unavailable when it passes by itself."""
+    """Calls to the one table, through pynamodb's connection. Each raises Unavailable when it passes by itself.
+
+    Under a key that DynamoDB would not take there is nothing, and nothing can be put.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._name = settings.table
@@ -295,13 +340,15 @@ class Table:
 
     def get(self, key: Key) -> Item | None:
         """One item (a consistent read)."""
+        if not _is_key(*key):
+            return None
         with _answering():
             item: Item | None = self._connection.get_item(*key, consistent_read=True).get("Item")
         return item
 
     def get_all(self, keys: Iterable[Key]) -> Iterator[Item]:
         """The items of these keys, those that exist, in any order (consistent reads)."""
-        left: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in dict.fromkeys(keys)]
+        left: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in dict.fromkeys(keys) if _is_key(pk, sk)]
         while left:
             with _answering():
                 reply = self._connection.batch_get_item(left[:READ_BATCH], consistent_read=True)
@@ -312,16 +359,22 @@ class Table:
             yield from reply["Responses"].get(self._name, [])
 
     def query(self, owner: str, condition: Condition | None = None, **more: Any) -> list[Item]:
-        """Items with the hash key `owner`; of an index: keys only. With `limit`, that many at most."""
-        items: list[Item] = []
+        """Every item with the hash key `owner`; of an index: keys only."""
+        return list(chain.from_iterable(self.walk(owner, condition, **more)))
+
+    def walk(
+        self, owner: str, condition: Condition | None = None, *, limit: int | None = None, **more: Any
+    ) -> Iterator[list[Item]]:
+        """The same in pieces, each read when asked for. The first has `limit` items at most, the next twice that."""
         place = None
-        while True:
+        while _is_key(owner):
             with _answering():
-                reply = self._connection.query(owner, condition, exclusive_start_key=place, **more)
-            items += reply["Items"]
+                reply = self._connection.query(owner, condition, exclusive_start_key=place, limit=limit, **more)
+            yield reply["Items"]
             place = reply.get("LastEvaluatedKey")
-            if not place or "limit" in more:
-                return items
+            if not place:
+                return
+            limit = limit and 2 * limit
 
     def put(self, item: Model, condition: Condition | None = None) -> None:
         """Put an item. Raises Stands when the condition does not hold."""
@@ -332,6 +385,10 @@ class Table:
         reply = self._write("UpdateItem", self.updating(key, actions, condition, **more))
         changed: Item = reply.get("Attributes", {})
         return changed
+
+    def delete(self, key: Key, condition: Condition) -> None:
+        """Delete an item. Raises Stands when the condition does not hold."""
+        self._write("DeleteItem", self.deleting(key, condition))
 
     def putting(self, item: Model, condition: Condition | None = None) -> dict[str, Any]:
         """A put for `transact`."""
@@ -369,6 +426,8 @@ class Table:
         raise Unavailable("Others write to the same items just now.")
 
     def _arguments(self, key: Key, *, key_name: str = "Key", **more: Any) -> dict[str, Any]:
+        if not _is_key(*key):
+            raise Stands(None)
         if more.get("condition") is not None:
             more["return_values_on_condition_failure"] = "ALL_OLD"
         arguments: dict[str, Any] = self._connection.get_operation_kwargs(*key, key=key_name, **more)
@@ -384,6 +443,11 @@ class Table:
             response: Any = error.response
             raise Stands(response.get("Item")) from error
         return reply
+
+
+def _is_key(pk: str, sk: str = "task") -> bool:
+    """Whether DynamoDB takes it as a key."""
+    return 0 < _bytes(pk) <= MOST_PK and 0 < _bytes(sk) <= MOST_SK
 
 
 def _raise_unless_it_passes(error: ClientError) -> None:
@@ -452,12 +516,25 @@ class DynamoStore:
         """See `Store.add`. A request that does not fit into the row is written before it."""
         row, beside = lay_out(task, self._settings)
         for record in beside:
+            record.version = secrets.randbits(48)
             self._table.put(record)
         try:
             self._table.put(row, Row.task_id.does_not_exist())
         except Stands as known:
+            self._take_back(beside, known.item)
             return self._task(known.item)
         return None
+
+    def _take_back(self, beside: Sequence[Record], item: Item | None) -> None:
+        """Remove what a refused task has put beside the one that stands, unless that one refers to it.
+
+        `version` is by chance: whoever has put the same text there meanwhile keeps it.
+        """
+        own = Row.from_raw_data(dict(item)).request_at if item else None
+        for record in beside:
+            if record.name != own:
+                with suppress(Stands):
+                    self._table.delete((record.owner, record.name), Record.version == record.version)
 
     def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
         """See `Store.claim`. The condition is `life.refusal`: keep both in step.
@@ -483,7 +560,7 @@ class DynamoStore:
             item = self._table.update((task_id, "task"), actions, may, return_values="ALL_NEW")
         except Stands as other:
             return self._refusal(other.item, ticket, now)
-        return self._task(item)
+        return _sendable(self._task(item))
 
     def _refusal(self, item: Item | None, ticket: int, now: float) -> Refused:
         if item is None:
@@ -495,14 +572,17 @@ class DynamoStore:
     def get(self, task_id: str) -> Task | None:
         """See `Store.get`."""
         item = self._table.get((task_id, "task"))
-        return next(iter(self._tasks([item])), None) if item else None
+        return self._read(Row.from_raw_data(dict(item))) if item else None
 
     def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
         """See `Store.replace`. Only attributes that differ are written, after what must lie beside them."""
+        if new.round != old.round:
+            _sendable(new)
         (before, there), (after, beside) = lay_out(old, self._settings), lay_out(new, self._settings)
-        self._put_aside(old, new, [record for record in beside if record.name not in {known.name for known in there}])
+        fresh = [record for record in beside if record.name not in {known.name for known in there}]
         key, actions, condition = (new.task_id, "task"), _difference(before, after), Row.version == old.version
         try:
+            self._put_aside(old, new, fresh)
             if audit:
                 update = self._table.updating(key, actions, condition)
                 self._table.transact(updates=[update], puts=[self._table.putting(self._audit(audit, new))])
@@ -514,12 +594,12 @@ class DynamoStore:
 
     def _put_aside(self, old: Task, new: Task, beside: Sequence[Record]) -> None:
         """What must be in the table before the row changes. Each is settled truth: twice does no harm."""
-        if new.round != old.round:
+        if new.round != old.round or _is_late(new, self._settings):
             self._prolong(new)
         for record in beside:
             self._table.put(record)
         if old.last is not None and old.last != new.last:
-            self._table.put(self._attempt(old, old.last))
+            self._table.put(self._attempt(new, old.last))
 
     def _instead(self, item: Item | None, new: Task, audit: Audit | None) -> Task:
         """The task that stands where `new` could not be put; `new` when it is its own write that stands there."""
@@ -529,8 +609,8 @@ class DynamoStore:
         return new if stands == new and audit is None else stands
 
     def _prolong(self, task: Task) -> None:
-        """Keep everything of the task for as long as its new round may need it."""
-        expires_at = _kept_until(task.deadline_at, self._settings)
+        """Keep everything of the task for as long as it may be asked for."""
+        expires_at = _kept_until(task, self._settings)
         for item in self._table.query(task.task_id, attributes_to_get=["sk", "expires_at"]):
             if item["sk"]["S"] != "task" and float(item.get("expires_at", {}).get("N", "inf")) < expires_at:
                 with suppress(Stands):  # it has just expired
@@ -541,11 +621,11 @@ class DynamoStore:
         """See `Store.keep`."""
         item = self._table.get((task_id, "task"))
         if item:
-            expires_at = _kept_until(Row.from_raw_data(dict(item)).deadline_at, self._settings)
-            self._table.put(Record(task_id, f"attempt#{attempt.fence}", text=to_json(attempt), expires_at=expires_at))
+            task = task_of(Row.from_raw_data(dict(item)), {})
+            self._table.put(_beside(task, f"attempt#{attempt.fence}", to_json(attempt), self._settings))
 
     def _attempt(self, task: Task, attempt: Attempt) -> Record:
-        """The newest attempt, as one of the older ones.
+        """What was the newest attempt, as one of the older ones.
 
         One of a unit or more never fits a row, whatever the layout: its reply is a record already.
         """
@@ -565,14 +645,13 @@ class DynamoStore:
     # ── many tasks ───────────────────────────────────────────────────────────────────────────────
 
     def page(self, query: Query, cursor: str | None, limit: int) -> Page:
-        """See `Store.page`. It reads each partition once, and `EXAMINED` rows at most."""
+        """See `Store.page`. It looks at `EXAMINED` rows at most."""
         found = self._newest(query, cursor)
         tasks: list[Task] = []
         seen = 0
         while len(tasks) < limit and seen < len(found[:EXAMINED]):
             chunk = found[seen : min(seen + limit, EXAMINED)]
-            rows = self._rows(key for _, key in chunk)
-            tasks += self._whole(row for row in rows if query.matches(task_of(row, {})))
+            tasks += self._matching((key for _, key in chunk), query.matches)
             seen += len(chunk)
         if len(tasks) > limit:
             return Page(tasks[:limit], _cursor(made(tasks[limit - 1])))
@@ -586,14 +665,30 @@ class DynamoStore:
         if low > high:
             return []
         index, partitions = self._partitions(query)
+        within = Row.made.between(low, high)
+        items = self._merged(
+            index, partitions, within, EXAMINED + 2, newest=True
+        )  # the cursor's own task is among them
+        places = ((item["made"]["S"], _key(item)) for item in items)
+        once = (place for place, _ in groupby(places))  # one that just moved is in two partitions
+        return list(islice((place for place in once if place[0] != after), EXAMINED + 1))
 
-        def read(partition: str) -> list[Item]:
-            within = Row.made.between(low, high)
-            limit = EXAMINED + 2  # the cursor's own task is among them
-            return self._table.query(partition, within, index_name=index, limit=limit, scan_index_forward=False)
+    def _merged(
+        self, index: str, partitions: Sequence[str], within: Condition, wanted: int, *, newest: bool = False
+    ) -> Iterator[Item]:
+        """The items of these partitions, in the order of the index, of which about as many as `wanted` are used.
 
-        found = {(item["made"]["S"], _key(item)) for items in _at_once(read, partitions) for item in items}
-        return sorted((place for place in found if place[0] != after), reverse=True)[: EXAMINED + 1]
+        Of each partition a small piece is read at once, and more only where the merge gets to its end: so
+        hundreds of partitions cost little more than one.
+        """
+        share = min(wanted, 2 * wanted // len(partitions) + 2) if partitions else 0
+        walks = [
+            self._table.walk(one, within, limit=share, index_name=index, scan_index_forward=not newest)
+            for one in partitions
+        ]
+        firsts = _at_once(lambda walk: next(walk, []), walks)
+        lines = [chain(first, chain.from_iterable(walk)) for first, walk in zip(firsts, walks, strict=True)]
+        return merge(*lines, key=_place_in(index), reverse=newest)
 
     def _partitions(self, query: Query) -> tuple[str, list[str]]:
         """The index that knows the fewest other tasks, and the partitions of it to read."""
@@ -609,17 +704,13 @@ class DynamoStore:
         return self._apps
 
     def due(self, now: float, limit: int) -> list[Task]:
-        """See `Store.due`."""
-
-        def read(partition: str) -> list[Item]:
-            return self._table.query(partition, Row.wake_at <= now, index_name="wake", limit=limit)
-
+        """See `Store.due`. It looks past `PASSED_OVER` rows that cannot be read, at most."""
         partitions = [str(shard) for shard in range(self._settings.shards)]
-        found = [item for items in _at_once(read, partitions) for item in items]
-        longest = sorted(found, key=lambda item: float(item["wake_at"]["N"]))[:limit]
-        tasks = self._whole(self._rows(map(_key, longest)))
-        owed = [(task.wake_at, task) for task in tasks if task.wake_at is not None and task.wake_at <= now]
-        return [task for _, task in sorted(owed, key=lambda one: one[0])]
+        overdue = islice(self._merged("wake", partitions, Row.wake_at <= now, limit), limit + PASSED_OVER)
+        tasks: list[Task] = []
+        while len(tasks) < limit and (chunk := [_key(item) for item in islice(overdue, limit)]):
+            tasks += self._matching(chunk, lambda task: task.wake_at is not None and task.wake_at <= now)
+        return sorted(tasks, key=lambda task: task.wake_at or now)[:limit]
 
     # ── what belongs to a task ───────────────────────────────────────────────────────────────────
 
@@ -642,7 +733,7 @@ class DynamoStore:
     def _audit(self, audit: Audit, task: Task | None = None) -> Record:
         """What an operator did; on a task, it leaves with the task."""
         text = to_json(audit)
-        expires_at = _kept_until(task.deadline_at, self._settings) if task else None
+        expires_at = _kept_until(task, self._settings) if task else None
         return Record(audit.subject, f"audit#{_ms(audit.at)}#{_digest(text)}", text=text, expires_at=expires_at)
 
     # ── channels ─────────────────────────────────────────────────────────────────────────────────
@@ -658,8 +749,8 @@ class DynamoStore:
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """See `Store.remove_channel`."""
-        delete = self._table.deleting(("channels", channel_id), Record.owner.exists())
         try:
+            delete = self._table.deleting(("channels", channel_id), Record.owner.exists())
             self._table.transact(deletes=[delete], puts=[self._table.putting(self._audit(audit))])
         except Stands:
             return False
@@ -704,35 +795,49 @@ class DynamoStore:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def _task(self, item: Item | None) -> Task:
-        """The whole task of a row. Raises NotFound when there is none, or its request has expired."""
-        tasks = self._tasks([item] if item else [])
-        if not tasks:
+        """The whole task of a row. Raises NotFound when there is none, or it is over and its request has expired."""
+        task = self._read(Row.from_raw_data(dict(item))) if item else None
+        if task is None:
             raise NotFound("There is no such task any more.")
-        return tasks[0]
+        return task
 
-    def _tasks(self, items: Iterable[Item]) -> list[Task]:
-        return self._whole(Row.from_raw_data(dict(item)) for item in items)
+    def _read(self, row: Row) -> Task | None:
+        return _whole(row, self._texts([row]))
 
-    def _whole(self, rows: Iterable[Row]) -> list[Task]:
-        """The tasks of rows, with what lies beside them. One whose request has expired is as good as gone."""
-        rows = list(rows)
-        beside = self._beside((row.task_id, name) for row in rows for name in (row.request_at, row.reply_at) if name)
-        complete = (row for row in rows if not row.request_at or (row.task_id, row.request_at) in beside)
-        return [task_of(row, beside) for row in complete]
+    def _matching(self, keys: Iterable[Key], matches: Callable[[Task], bool]) -> list[Task]:
+        """The tasks of these keys that exist and match, in this order. A row that cannot be read is passed over."""
+        keys = list(keys)
+        found = {_key(item): item for item in self._table.get_all(keys)}
+        rows = list(readable(partial(_row_if, matches), ((key[0], found[key]) for key in keys if key in found)))
+        matching = [row for row in rows if row is not None]
+        beside = self._texts(matching)
+        tasks = readable(lambda row: _whole(row, beside), ((row.task_id, row) for row in matching))
+        return [task for task in tasks if task is not None]
+
+    def _texts(self, rows: Iterable[Row]) -> dict[Key, str]:
+        """What lies beside these rows."""
+        return self._beside((row.task_id, name) for row in rows for name in (row.request_at, row.reply_at) if name)
 
     def _beside(self, keys: Iterable[Key]) -> dict[Key, str]:
         """The texts of these records, those that exist."""
         return {_key(item): item["text"]["S"] for item in self._table.get_all(keys)}
 
-    def _rows(self, keys: Iterable[Key]) -> list[Row]:
-        """The rows of these keys, those that exist, in this order."""
-        keys = list(keys)
-        found = {_key(item): item for item in self._table.get_all(keys)}
-        return [Row.from_raw_data(dict(found[key])) for key in keys if key in found]
-
     def _records(self, owner: str, prefix: str | None = None) -> list[Record]:
         within = Record.name.startswith(prefix) if prefix else None
         return [Record.from_raw_data(dict(item)) for item in self._table.query(owner, within, consistent_read=True)]
+
+
+def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:
+    """The row, when its task matches, by what the row alone tells."""
+    row = Row.from_raw_data(dict(item))
+    return row if matches(task_of(row, {})) else None
+
+
+def _sendable(task: Task) -> Task:
+    """The task. Raises NotFound when its request is a short form: what it would send is not what was accepted."""
+    if task.request.retry.backoff == NO_BACKOFF:
+        raise NotFound("The request of this task has expired; it cannot be sent any more.")
+    return task
 
 
 def _difference(before: Row, after: Row) -> list[Action]:
@@ -740,6 +845,13 @@ def _difference(before: Row, after: Row) -> list[Action]:
     old, new = before.serialize(), after.serialize()
     changed = [Path(name).set(value) for name, value in new.items() if old.get(name) != value]
     return [*changed, *(Path(name).remove() for name in old if name not in new)]
+
+
+def _place_in(index: str) -> Callable[[Item], Any]:
+    """What an index orders by: of an item, the value that sorts as DynamoDB does."""
+    if index == "wake":
+        return lambda item: float(item["wake_at"]["N"])
+    return lambda item: (item["made"]["S"], _key(item))
 
 
 def _key(item: Item) -> Key:
@@ -761,7 +873,7 @@ def _place(cursor: str) -> str:
         place = base64.urlsafe_b64decode(cursor.encode()).decode()
     except ValueError:
         place = ""
-    if not CURSOR.fullmatch(place):
+    if len(cursor) > MOST_CURSOR or not CURSOR.fullmatch(place):
         raise InvalidRequest(faults=(Fault("cursor", "must be the cursor of an earlier page"),))
     return place
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from pynamodb.expressions.operand import Path
 
 from chalicelib import life
 from chalicelib.errors import NotFound
 from chalicelib.ports import Query
-from chalicelib.store import EXAMINED, DynamoStore, Record, lay_out
+from chalicelib.store import EXAMINED, DynamoStore, Record, Row, lay_out
 from chalicelib.task import Status, Task, Verdict, evolve
 from tests.contract import aws
-from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, attempt, audit, notice, request, task
+from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, attempt, audit, channel, notice, request, task
 
 pytestmark = pytest.mark.emulator
 
 LARGE = "x" * 5000
+THERE = Row.task_id.exists()
 
 
 @pytest.fixture
@@ -63,15 +65,89 @@ def test_a_second_submission_under_one_key_does_not_overwrite_the_body_of_the_fi
     assert claimed(store, first, NOW + 1).request == first.request
 
 
-def test_a_task_whose_body_has_expired_is_as_good_as_gone(store: DynamoStore) -> None:
-    gone = added(store, large())
-    (name,) = records(store, gone)
-    drop(store, gone, name)
-    assert store.get(gone.task_id) is None
+def test_a_refused_body_is_removed_again(store: DynamoStore) -> None:
+    first = added(store, large(letter="a"))
+    small = added(store, task())
+    own = records(store, first)
+    for known in (first, small):
+        assert store.add(large(known.task_id, letter="b")) == known
+    assert records(store, first).keys() == own.keys()
+    assert records(store, small) == {}
+
+
+def test_the_same_submission_again_leaves_the_body_where_it_is(store: DynamoStore) -> None:
+    first = added(store, large())
+    assert store.add(large(first.task_id)) == first
+    assert store.get(first.task_id) == first
+
+
+def test_a_body_that_somebody_else_has_put_there_meanwhile_is_theirs(store: DynamoStore) -> None:
+    first = added(store, large(letter="a"))
+    (refused,) = lay_out(large(first.task_id, letter="b"), store._settings)[1]
+    refused.version = 1
+    store._table.put(Record(first.task_id, refused.name, text=refused.text, expires_at=refused.expires_at))
+    store._take_back([refused], store._table.get((first.task_id, "task")))
+    assert refused.name in records(store, first)
+
+
+def without_its_body(store: DynamoStore, it: Task) -> Task:
+    """As after a stop of all workers until its body expired."""
+    for name in records(store, it):
+        if name.startswith("request#"):
+            drop(store, it, name)
+    return it
+
+
+def test_a_task_that_is_over_and_whose_body_has_expired_is_as_good_as_gone(store: DynamoStore) -> None:
+    new = added(store, large())
+    over = store.replace(new, life.cancel(new, now=NOW + 1, retention=RETENTION))
+    without_its_body(store, over)
+    assert store.get(over.task_id) is None
     assert store.page(Query(source_app="default"), None, 10).tasks == []
-    assert store.due(NOW + DAY, 10) == []
+
+
+def test_a_live_task_whose_body_has_expired_is_still_exhausted_and_told(store: DynamoStore) -> None:
+    lost = without_its_body(store, added(store, large()))
+    (due,) = store.due(NOW + 40 * DAY, 10)
+    assert due == store.get(lost.task_id)
+    woken = store.replace(due, life.wake(due, now=NOW + 40 * DAY, grace=GRACE))
+    spent = store.claim(woken.task_id, woken.ticket, now=NOW + 40 * DAY, lease=LEASE)
+    assert isinstance(spent, life.Spent)
+    ended = life.exhausted(spent.task, None, "the deadline", now=NOW + 40 * DAY, grace=GRACE, retention=RETENTION)
+    store.replace(spent.task, ended)
+    assert store.due(NOW + 41 * DAY, 10) == [ended]
+    assert ended.request.url == lost.request.url
+    told = store.replace(ended, life.told(ended))
+    assert store.due(NOW + 41 * DAY, 10) == []
+    assert store.get(told.task_id) is None
+
+
+def test_a_request_that_is_no_longer_whole_is_never_sent(store: DynamoStore) -> None:
+    live = without_its_body(store, added(store, large()))
     with pytest.raises(NotFound):
-        store.claim(gone.task_id, 1, now=NOW + 1, lease=LEASE)
+        store.claim(live.task_id, 1, now=NOW + 1, lease=LEASE)
+    stands = store.get(live.task_id)
+    assert stands is not None
+    ended = life.exhausted(stands, None, "gave up", now=NOW + 2, grace=GRACE, retention=RETENTION)
+    store.replace(stands, ended)
+    with pytest.raises(NotFound):
+        store.replace(ended, life.resend(ended, ended.request, now=NOW + 3, grace=GRACE))
+    assert store.get(live.task_id) == ended
+
+
+def test_everything_of_a_task_that_ends_late_is_kept_for_as_long_as_its_row(store: DynamoStore) -> None:
+    owned = claimed(store, added(store, large()), NOW + 1)
+    waiting = life.retry_later(owned, attempt(owned, reply=LARGE), now=NOW + 2, grace=GRACE, parked=False)
+    store.replace(owned, waiting)
+    again = claimed(store, waiting, NOW + 100)
+    late = NOW + 20 * DAY
+    woken = store.replace(again, life.wake(again, now=late, grace=GRACE))
+    ended = life.exhausted(woken, None, "the deadline", now=late + 1, grace=GRACE, retention=RETENTION)
+    store.replace(woken, ended, audit(ended.task_id))
+    kept = {name.partition("#")[0]: record.expires_at for name, record in records(store, ended).items()}
+    assert kept.keys() == {"attempt", "audit", "reply", "request"}
+    assert ended.expires_at is not None
+    assert all(expires_at > ended.expires_at for expires_at in kept.values())
 
 
 def test_a_resend_keeps_everything_of_the_task_for_as_long_as_its_new_round(store: DynamoStore) -> None:
@@ -189,3 +265,67 @@ def test_more_shards_than_there_were_lose_nothing(store: DynamoStore) -> None:
         wider.replace(one, life.cancel(one, now=NOW + 20, retention=RETENTION))
     assert len(wider.page(Query(status=Status.CANCELLED), None, 20).tasks) == 12
     assert wider.due(NOW + DAY, 20) == []
+
+
+def break_row(store: DynamoStore, of: Task, **changes: str) -> None:
+    """Write attributes that this release cannot read."""
+    store._table.update((of.task_id, "task"), [Path(name).set(text) for name, text in changes.items()], THERE)
+
+
+def test_rows_that_cannot_be_read_hide_no_others(store: DynamoStore) -> None:
+    broken = [added(store, task(at=NOW + n)) for n in range(3)]
+    break_row(store, broken[0], st="paused")
+    break_row(store, broken[1], rq="{")
+    break_row(store, broken[2], c="yesterday")
+    beside = added(store, large())
+    (name,) = records(store, beside)
+    store._table.put(Record(beside.task_id, name, text="[]"))
+    whole = added(store, task(at=NOW + 10))
+    assert store.due(NOW + DAY, 1) == [whole]
+    assert store.page(Query(source_app="default"), None, 10).tasks == [whole]
+
+
+def test_what_is_due_is_found_behind_a_page_of_rows_that_cannot_be_read(store: DynamoStore) -> None:
+    for n in range(25):
+        break_row(store, added(store, task(at=NOW + n)), st="paused")
+    whole = [added(store, task(at=NOW + 100 + n)) for n in range(3)]
+    assert store.due(NOW + DAY, 2) == whole[:2]
+
+
+def test_a_page_of_hundreds_of_apps_reads_little_more_of_each_than_it_shows(store: DynamoStore) -> None:
+    apps = [f"app-{n}" for n in range(60)]
+    for app in apps:
+        store._table.put(Record("apps", app))
+    busy = [added(store, task(at=NOW + n, asked=request(source_app="app-7"))) for n in range(130)]
+    quiet = [added(store, task(at=NOW - 1 - n, asked=request(source_app=app))) for n, app in enumerate(apps)]
+    keys: list[int] = []
+    client = store._table._connection.connection.client
+    client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: keys.append(len(parsed["Items"])))
+    first = store.page(Query(), None, 100)
+    assert first.tasks == busy[:29:-1]
+    assert sum(keys) < 4 * EXAMINED + 2 * len(apps)
+    second = store.page(Query(), first.cursor, 100)
+    assert [*second.tasks] == [*busy[29::-1], *quiet]
+    assert second.cursor is None
+
+
+def test_a_key_that_dynamodb_would_not_take_is_that_of_nothing(store: DynamoStore) -> None:
+    calls: list[str] = []
+    client = store._table._connection.connection.client
+    client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    for key in ("x" * 2049, "忙" * 700, ""):
+        long = evolve(large(), task_id=key)
+        assert store.get(long.task_id) is None
+        assert store.claim(long.task_id, 1, now=NOW, lease=LEASE) == life.Stale()
+        with pytest.raises(NotFound):
+            store.replace(long, life.resend(as_over(long), long.request, now=NOW, grace=GRACE), audit("x"))
+        assert (store.attempts(long), store.notices(long.task_id), store.audits(long.task_id)) == ([], [], [])
+        store.keep(long.task_id, attempt(long))
+    assert not store.remove_channel("x" * 1025, audit("x"))
+    assert not store.save_channel(channel("x" * 1025), audit("x"))
+    assert store.page(Query(source_app="x" * 2049), None, 10).tasks == []
+    assert calls == []
+
+
+def as_over(it: Task) -> Task:
+    return life.cancel(it, now=NOW, retention=RETENTION)

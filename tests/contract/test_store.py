@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -438,6 +440,9 @@ QUERIES: Mapping[str, Query] = {
     "before a moment": Query(until=NOW + 3),
     "between two moments": Query(since=NOW + 2, until=NOW + 4),
     "an empty span": Query(since=NOW + 4, until=NOW + 4),
+    "until the year 2300": Query(since=NOW + 3, until=10_413_792_000),
+    "since before there was time": Query(since=-1e300, until=NOW + 3),
+    "since the end of time": Query(since=1e300),
     "a part of the URL": Query(q="/callback/7?"),
     "a part of the URL, in the right case": Query(q="/CallBack"),
     "a part of the URL with wildcards of SQL": Query(q="%_"),
@@ -493,7 +498,12 @@ def test_the_population_tells_the_filters_apart() -> None:
     tasks = population(Nowhere())  # type: ignore[arg-type]
     found = {name: len(newest_first(tasks, query)) for name, query in QUERIES.items()}
     empty = {name for name, count in found.items() if count == 0}
-    assert empty == {"an empty span", "a part of the URL, in the right case", "an app that has no tasks"}
+    assert empty == {
+        "an empty span",
+        "since the end of time",
+        "a part of the URL, in the right case",
+        "an app that has no tasks",
+    }
     assert max(found.values()) < len(tasks)
 
 
@@ -547,6 +557,20 @@ def test_a_cursor_that_is_none_is_the_callers_fault(store: Store) -> None:
         with pytest.raises(InvalidRequest) as refused:
             store.page(Query(), cursor, 10)
         assert [fault.pointer for fault in refused.value.faults] == ["cursor"], cursor
+
+
+def test_a_cursor_that_is_far_too_long_is_none(store_backend: StoreBackend) -> None:
+    """Both stores' shapes of one, padded beyond what DynamoDB takes as a key."""
+    for place in (f"1900000000000#{'x' * 5000}", json.dumps([NOW, "x" * 5000])):
+        with pytest.raises(InvalidRequest):
+            store_backend.store.page(Query(), base64.urlsafe_b64encode(place.encode()).decode(), 10)
+
+
+def test_a_task_id_of_any_length_is_that_of_no_task(store: Store) -> None:
+    for length in (101, 5000):
+        assert store.get("x" * length) is None
+        assert store.claim("x" * length, 1, now=NOW, lease=LEASE) == Stale()
+        assert not store.remove_channel("x" * length, audit("team"))
 
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────

@@ -614,3 +614,26 @@ def test_each_message_goes_to_whoever_has_the_fewest_in_hand(
     offers: list[tuple[int, list[int]]], limit: int, expected: list[int]
 ) -> None:
     assert fairly(offers, limit) == expected
+
+
+# ── rows that cannot be read ─────────────────────────────────────────────────────────────────────
+
+
+BROKEN = ("UPDATE tasks SET task = '{' WHERE task_id = ?", "UPDATE requests SET request = '[]' WHERE id = 2")
+UNKNOWN = """UPDATE tasks SET task = json_set(task, '$.status', 'paused') WHERE task_id = ?"""
+
+
+def test_rows_that_cannot_be_read_hide_no_others(path: Path) -> None:
+    with opened(path) as (store, _):
+        tasks = [task(f"t-{n}", at=NOW + n / 10) for n in range(8)]
+        for one in tasks:
+            store.add(one)
+        for one in tasks[:6]:
+            claimed(store, one)
+    with sqlite3.connect(path) as file:
+        file.execute(BROKEN[0], ("t-0",))
+        file.execute(BROKEN[1])
+        file.executemany(UNKNOWN, [(f"t-{n}",) for n in range(2, 6)])
+    with opened(path) as (store, _):
+        assert store.due(NOW + DAY, 2) == tasks[6:]
+        assert store.page(Query(), None, 10).tasks == tasks[:5:-1]
