@@ -170,6 +170,9 @@ class Record(Model):
 INDEXES = {"wake": ("wake_shard", "wake_at"), "by_app": ("app_shard", "made"), "by_status": ("status_shard", "made")}
 """Index -> its hash key and its range key."""
 
+PUT_ASIDE = {"rq": "rqa", "la": "laa"}
+"""Attribute of a text -> the one that says where the text lies, when that is not in the row."""
+
 SAME = {field.name for field in fields(Task)} & Row.get_attributes().keys() - {"request", "last"}
 """What a row holds as the task does."""
 
@@ -666,9 +669,8 @@ class DynamoStore:
             return []
         index, partitions = self._partitions(query)
         within = Row.made.between(low, high)
-        items = self._merged(
-            index, partitions, within, EXAMINED + 2, newest=True
-        )  # the cursor's own task is among them
+        wanted = EXAMINED + 2  # the cursor's own task is among them
+        items = self._merged(index, partitions, within, wanted, newest=True)
         places = ((item["made"]["S"], _key(item)) for item in items)
         once = (place for place, _ in groupby(places))  # one that just moved is in two partitions
         return list(islice((place for place in once if place[0] != after), EXAMINED + 1))
@@ -841,10 +843,11 @@ def _sendable(task: Task) -> Task:
 
 
 def _difference(before: Row, after: Row) -> list[Action]:
-    """What makes one row of the other."""
+    """What makes one row of the other. A text that is new is not the one that another release put aside."""
     old, new = before.serialize(), after.serialize()
-    changed = [Path(name).set(value) for name, value in new.items() if old.get(name) != value]
-    return [*changed, *(Path(name).remove() for name in old if name not in new)]
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    gone = (old.keys() | {PUT_ASIDE[name] for name in changed.keys() & PUT_ASIDE.keys()}) - new.keys()
+    return [*(Path(name).set(value) for name, value in changed.items()), *(Path(name).remove() for name in gone)]
 
 
 def _place_in(index: str) -> Callable[[Item], Any]:

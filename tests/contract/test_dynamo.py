@@ -178,7 +178,8 @@ def test_a_row_laid_out_by_another_release_keeps_its_request_and_its_reply(store
     hurried = life.hurry(old, now=NOW + 1, grace=GRACE)
     assert store.replace(old, hurried) is hurried
     assert store.get(old.task_id) == hurried
-    resent = life.resend(life.cancel(hurried, now=NOW, retention=RETENTION), request(), now=NOW + 2, grace=GRACE)
+    over = evolve(life.cancel(hurried, now=NOW, retention=RETENTION), last=attempt(hurried, reply="later"))
+    resent = life.resend(over, request(body="another"), now=NOW + 2, grace=GRACE)
     assert store.replace(hurried, resent) is resent
     assert store.get(old.task_id) == resent
 
