@@ -89,7 +89,7 @@ def _policy(policy: Policy) -> dict[str, Json]:
     return {
         "max_attempts": policy.max_attempts,
         "backoff": policy.backoff,
-        **waits[policy.backoff],
+        **waits.get(policy.backoff, {}),
         "jitter": policy.jitter,
         "give_up_on": policy.give_up_on,
         "deadline": policy.deadline,

@@ -282,3 +282,8 @@ def test_a_series_has_a_row_for_every_start_zeros_included() -> None:
         {"at": "2025-12-01T12:00:00.000Z", **zero},
         {"at": "2025-12-01T13:00:00.000Z", **zero, "accepted": 2},
     ]
+
+
+def test_a_task_whose_request_has_expired_is_shown_with_what_is_left_of_it() -> None:
+    short = evolve(request(), retry=policy(backoff="", waits=()))
+    assert shown(evolve(task(), request=short))["retry"]["max_attempts"] == short.retry.max_attempts
