@@ -61,7 +61,7 @@ def main() -> None:
 
 def run(asked: Start) -> None:
     """Take the ports, set up the world, serve until a signal comes. Raises SettingsError."""
-    with _listen(asked.port, "PORT") as own, _listen(asked.receiver_port, "RECEIVER_PORT") as partner:
+    with _listen(asked.port, "PORT") as own, _listen_beside(asked) as partner:
         found = start.addresses(own.getsockname()[1], partner.getsockname()[1])
         asked.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.environ.update(start.settings(found, os.environ) | _place(asked))
@@ -81,6 +81,16 @@ def _listen(port: int, variable: str) -> socket.socket:
             raise
         hint = f"Choose another one with {variable}=, such as make run {variable}=0 for any that is free."
         raise SettingsError(f"Port {port}: {os.strerror(error.errno)}. {hint}") from error
+
+
+def _listen_beside(asked: Start) -> socket.socket:
+    """The receiver's port; where nobody asked for that very one, any that is free will do."""
+    try:
+        return _listen(asked.receiver_port, "RECEIVER_PORT")
+    except SettingsError:
+        if asked.receiver_port_given:
+            raise
+        return server.listen(0)
 
 
 def _place(asked: Start) -> dict[str, str]:

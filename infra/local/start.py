@@ -20,6 +20,7 @@ class Start:
 
     port: int
     receiver_port: int
+    receiver_port_given: bool
     endpoint: str
     folder: Path
 
@@ -45,6 +46,7 @@ def read(environment: Mapping[str, str]) -> Start:
     return Start(
         port=port,
         receiver_port=_port(environment, "RECEIVER_PORT", port + 1 if 0 < port < HIGHEST_PORT else 0),
+        receiver_port_given=bool(environment.get("RECEIVER_PORT")),
         endpoint=environment.get("ENDPOINT", "").rstrip("/"),
         folder=Path(environment.get("DATA") or ".local"),
     )

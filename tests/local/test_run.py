@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 import pytest
 
+from infra.local import server
 from tests.emulators import ministack
 from tests.local.conftest import Ask, asking
 
@@ -129,6 +131,36 @@ def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
         run.process.wait(PATIENCE)
     messages = [json.loads(line)["message"] for line in (tmp_path / "kkbida.log").read_text().splitlines()]
     assert messages.count("attempt.ended") == 1
+
+
+def two_ports_in_a_row() -> tuple[int, socket.socket]:
+    """A port that was free just now, and a socket that holds the next one."""
+    while True:
+        with server.listen(0) as free:
+            port = free.getsockname()[1]
+            try:
+                return port, server.listen(port + 1)
+            except (OSError, OverflowError):
+                continue
+
+
+def test_a_receiver_whose_port_is_taken_takes_another_unless_it_was_asked_for(tmp_path: Path) -> None:
+    port, taken = two_ports_in_a_row()
+    with taken:
+        with running(tmp_path / "one", PORT=str(port)) as run:
+            assert run.access["receiver"] != f"http://127.0.0.1:{port + 1}"
+            assert run.until(run.submit({"url": f"{run.access['receiver']}/ok"}), "delivered")
+        env = {**os.environ, "PORT": "0", "RECEIVER_PORT": str(port + 1), "DATA": str(tmp_path / "two")}
+        refused = subprocess.run(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert b"RECEIVER_PORT=" in refused.stderr
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
