@@ -77,3 +77,9 @@ def test_the_first_task_of_the_readme_has_the_life_that_it_tells_of() -> None:
 
 def test_the_channel_of_the_readme_is_taken() -> None:
     assert House().call("create_channel", posted("/v1/channels"))[0] == 201
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_built_file_that_is_named_is_one_that_the_build_writes(page: Path) -> None:
+    build = (ROOT / "infra" / "package.py").read_text()
+    assert [file for file in re.findall(r"build/package/([\w.]+)", page.read_text()) if f'"{file}"' not in build] == []
