@@ -54,7 +54,7 @@ def whole(
         **headline(task),
         **_submitted(task.request),
         "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
-        "notices": [_notice(notice) for notice in notices],
+        "notices": [_notice(notice, task.round) for notice in notices],
         "audit": [_audit(audit) for audit in audits],
     }
 
@@ -129,17 +129,19 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
     }
 
 
-def _notice(notice: Notice) -> dict[str, Json]:
+def _notice(notice: Notice, current_round: int) -> dict[str, Json]:
+    """A notice. One of an older round that has not ended never will: a human knew, and resent the task."""
+    overtaken = notice.ended_at is None and notice.round < current_round
     return {
         "channel_id": notice.channel_id,
         "kind": notice.channel_kind,
         "round": notice.round,
         "status": notice.status,
         "tries": notice.tries,
-        "reason": notice.reason,
+        "reason": "the task was resent before this was told" if overtaken else notice.reason,
         "created_at": time(notice.created_at),
         "ended_at": time(notice.ended_at),
-        "next_try_at": time(notice.due_at) if notice.ended_at is None else None,
+        "next_try_at": time(notice.due_at) if notice.ended_at is None and not overtaken else None,
     }
 
 

@@ -135,6 +135,17 @@ def test_a_channel_that_is_removed_or_disabled_is_not_called_again() -> None:
         assert len(house.outside.sent_to(ROBOT)) == 1
 
 
+def test_a_notice_that_a_resend_has_overtaken_says_so() -> None:
+    house, _ = with_channel(in_turn(reply(500, "no")))
+    task_id = exhausted(house)["task_id"]
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    house.call("resend", path={"task_id": task_id})
+    house.pass_time(3600, step=10)
+    [notice] = house.look(task_id)["notices"]
+    assert (notice["reason"], notice["next_try_at"]) == ("the task was resent before this was told", None)
+    assert len(house.outside.sent_to(ROBOT)) == 1
+
+
 def test_a_change_of_kind_drops_a_secret_that_the_new_kind_has_no_use_for() -> None:
     house, channel_id = with_channel(secret="SEC")
     status, body = house.call("change_channel", {"kind": "wecom"}, path={"channel_id": channel_id})
