@@ -270,9 +270,12 @@ def wake(task: Task, *, now: float, grace: float) -> Task:
 
 
 def put_off(task: Task, woken: Task, *, now: float, grace: float) -> Task:
-    """Of a task whose new message could not be sent: looked after again soon, and its patience not used up."""
+    """Of a task whose new message could not be sent: looked after again soon, and its patience not used up.
+
+    Raises LostLease when somebody else has looked after it since.
+    """
     if task.ticket != woken.ticket or task.wake_at != woken.wake_at:
-        return task
+        raise LostLease(f"task {task.task_id} was looked after meanwhile")
     return evolve(task, version=task.version + 1, wake_at=now + grace, wakes=max(task.wakes - 1, 0))
 
 

@@ -517,3 +517,12 @@ def test_an_attempt_that_is_only_stored_in_another_form_is_not_counted_again() -
     short = evolve(again, last=evolve(failed(it), reply=None))
     assert life.tally(it, there)["failed_attempts"] == 1
     assert "failed_attempts" not in life.tally(there, short)
+
+
+def test_a_wake_that_was_not_sent_is_taken_back_only_while_nobody_else_looked_after_the_task() -> None:
+    it = task()
+    woken = life.wake(it, now=NOON + 100, grace=60)
+    back = life.put_off(woken, woken, now=NOON + 100, grace=60)
+    assert (back.wake_at, back.wakes, back.ticket) == (NOON + 160, it.wakes, woken.ticket)
+    with pytest.raises(LostLease):
+        life.put_off(life.hurry(woken, now=NOON + 101, grace=60), woken, now=NOON + 101, grace=60)
