@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test test-localstack package clean
+.PHONY: help run test test-localstack simulate package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,10 @@ test: $(VENV)/ready-to-test ## every check and every test that needs no LocalSta
 
 test-localstack: $(VENV)/ready-to-test ## the tests against LocalStack: its own, or ENDPOINT=
 	$(BIN)/python -m pytest -m localstack
+
+SEEDS ?= 1000
+simulate: $(VENV)/ready-to-test ## play stories full of faults, on all cores: SEEDS=10000, FIRST=0; or one, told: SEED=4711
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(or $(FIRST),0))
 
 package: $(VENV)/ready-to-test ## build and check what is deployed
 	$(BIN)/python -m infra.package

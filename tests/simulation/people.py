@@ -1,0 +1,137 @@
+"""Who uses the API: clients that keep to its rules, and a clerk who does whatever the console allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from chalicelib import api
+from chalicelib.task import Audit, Channel
+from tests.simulation.fibers import Stopped
+from tests.simulation.outside import PARTNER, ROBOT, TAKEN, Manner
+from tests.simulation.stage import Stage
+
+NO_ANSWER = 0
+"""The status of a call that brought no answer."""
+
+Json = Any
+
+
+def call(stage: Stage, view: str, body: Json = None, **parts: Any) -> tuple[int, Json]:
+    """Call the API as through API Gateway: status and JSON; `NO_ANSWER` when none came within its 29 seconds."""
+    process = stage.running(f"api-{stage.random.randint(1, 2)}")
+    raw = b"" if body is None else json.dumps(body).encode()
+    work = partial(api.answer, stage.world(process), view, api.Call(body=raw, address="192.0.2.7", **parts))
+    try:
+        answer = stage.fibers.join(stage.fibers.spawn(process, work), within=29)
+    except Stopped:
+        return NO_ANSWER, None
+    return answer.status, json.loads(answer.text()) if answer.text() else None
+
+
+def again(status: int) -> bool:
+    """Whether a client sends the same request once more: no answer, or our fault."""
+    return status == NO_ANSWER or status >= 500
+
+
+# ── clients ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def submit(stage: Stage, number: int, submission: Json) -> None:
+    """Submit until it is accepted, and now and then once more; other content under the same key is refused."""
+    key = f"key-{number}"
+    headers = {"idempotency-key": key}
+    stage.tell("client", f"submits {key}: {json.dumps(submission)}")
+    while again((answer := call(stage, "submit", submission, headers=headers))[0]):
+        stage.fibers.sleep(stage.random.uniform(0.1, 20))
+    if answer[0] != 202:
+        stage.witness.object(f"{key} was answered {answer}")
+        return
+    stage.witness.promise(key, answer[1]["task_id"])
+    stage.tell("client", f"{key} is accepted: {answer[1]['task_id']}")
+    if stage.random.random() < 0.2:
+        _other_content(stage, {**submission, "labels": {"other": "content"}}, headers)
+
+
+def _other_content(stage: Stage, submission: Json, headers: Mapping[str, str]) -> None:
+    status, _ = call(stage, "submit", submission, headers=headers)
+    if not again(status) and status != 409:
+        stage.witness.object(f"(7) other content under {headers} was answered {status}")
+
+
+def submissions(stage: Stage) -> list[Json]:
+    """The tasks of a story, each for a partner of its own."""
+    return [_submission(stage, number) for number in range(stage.random.randint(1, 12))]
+
+
+def _submission(stage: Stage, number: int) -> Json:
+    random = stage.random
+    url = f"{PARTNER}{number}"
+    tries = random.choice((0, 0, 1, 2, 3, 6, 12))
+    failing = [manner for manner in Manner if manner not in TAKEN] + [Manner.CUTS]
+    stage.outside.manners[url] = [
+        *random.choices(failing, k=tries),
+        random.choice((Manner.TAKES, Manner.TAKES, Manner.TAKES_SLOWLY, Manner.FAILS)),
+    ]
+    return {
+        "url": url,
+        "body": {"order": number},
+        "expect": {"equals": "success"},
+        "retry": _policy(stage),
+        "timeout": random.choice((1, 10, 60)),
+        "source_app": random.choice(("orders", "parcels")),
+    }
+
+
+def _policy(stage: Stage) -> Json:
+    random = stage.random
+    most = random.choice((1, 2, 3, 5, 8))
+    policy: Json = random.choice(
+        (
+            {"backoff": "fixed", "initial": random.choice((0, 1, 30, 600))},
+            {"backoff": "exponential", "initial": 5, "factor": 3, "cap": 7200, "jitter": 0.2},
+            {"schedule": random.choices((0, 5, 60, 1000, 20_000, 50_000, 100_000), k=3)},
+        )
+    )
+    more: Json = random.choice(({}, {}, {"give_up_on": ["4xx"]}, {"deadline": random.choice((60, 900, 86_400))}))
+    return {**policy, **more, "max_attempts": most}
+
+
+# ── the clerk ────────────────────────────────────────────────────────────────────────────────────
+
+
+def clerk(stage: Stage) -> None:
+    """Cancel, resend and deliver now, whatever comes to mind, as long as there is a storm."""
+    pause = stage.random.choice((60, 300, 1200))
+    while not stage.faults.calm:
+        stage.fibers.sleep(stage.random.expovariate(1 / pause))
+        known = list(stage.witness.promised.values())
+        if known:
+            _act(stage, stage.random.choice(("cancel", "resend", "deliver_now")), stage.random.choice(known))
+
+
+def _act(stage: Stage, view: str, task_id: str) -> None:
+    body = {"retry": _policy(stage)} if view == "resend" and stage.random.random() < 0.5 else None
+    status, answer = call(stage, view, body, path={"task_id": task_id})
+    stage.tell("clerk", f"{view} {task_id}: {status}")
+    if status in (200, 202):
+        stage.witness.clerk_did(view.replace("_", "-"), task_id)
+    elif not again(status) and status != 409:
+        stage.witness.object(f"{view} of {task_id} was answered {status} {answer}")
+
+
+def open_channels(stage: Stage) -> None:
+    """Up to three robots, before anything happens; one may be deaf."""
+    now = stage.fibers.now
+    for number in range(stage.random.randint(0, 3)):
+        name = f"robot-{number}"
+        apps = ("orders",) if number == 1 else ()
+        channel = Channel(
+            channel_id=name, kind="wecom", url=ROBOT + name, source_apps=apps, version=1, created_at=now, updated_at=now
+        )
+        audit = Audit(at=now, actor="story", action="create-channel", subject=name, address="")
+        assert stage.store.save_channel(channel, audit)
+        if stage.random.random() < 0.2:
+            stage.outside.deaf.add(name)

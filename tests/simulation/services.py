@@ -1,0 +1,93 @@
+"""What Lambda, SQS and EventBridge do around the product: batches, time limits, a schedule; and who kills it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from chalicelib.consume import consume
+from chalicelib.delivery.deliver import deliver
+from chalicelib.delivery.reconcile import reconcile
+from chalicelib.notify.notify import tell
+from chalicelib.ports import Queue, Received
+from tests.house import sqs_event
+from tests.simulation.fibers import Process, Stopped
+from tests.simulation.stage import Expected, Stage
+from tests.simulation.weather import Fault
+
+HANDLERS: Mapping[Queue, Callable[..., Any]] = {Queue.TASKS: deliver, Queue.EXHAUSTED: tell}
+SECONDS = {Queue.TASKS: 90, Queue.EXHAUSTED: 60}
+"""The functions' time limits; keep in step with infra/template.yaml."""
+
+RECONCILE_SECONDS, RECONCILE_LIMIT, RECONCILE_EVERY = 45, 50, 60
+
+
+def poll(stage: Stage, queue: Queue, name: str) -> None:
+    """Feed a consumer with what its queue holds, for ever."""
+    while True:
+        process = stage.running(name)
+        batch = stage.queues.receive(queue, limit=stage.random.randint(1, 10))
+        if batch:
+            _handle(stage, queue, process, batch)
+        else:
+            stage.wait_for_message(queue)
+
+
+def _handle(stage: Stage, queue: Queue, process: Process, batch: list[Received]) -> None:
+    """Invoke the consumer with a batch, and delete what it has finished."""
+    for message in batch:
+        if stage.faults.strikes(Fault.EARLY):
+            stage.fibers.spawn(stage.infra, partial(_surface, stage, queue, message))
+    work = partial(consume, stage.world(process), queue, sqs_event(batch), HANDLERS[queue])
+    response = invoke(stage, process, work, SECONDS[queue])
+    if response is None or stage.faults.strikes(Fault.UNDELETED):
+        return
+    stay = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+    stage.queues.delete(queue, [it.receipt for it in batch if it.message_id not in stay])
+
+
+def invoke(stage: Stage, process: Process, work: Callable[[], Any], limit: float) -> Any:
+    """What the work returns; None when its process died, or was ended because it took too long, or it failed."""
+    fiber = stage.fibers.spawn(process, work)
+    if stage.laptop:
+        limit = float("inf")
+    try:
+        return stage.fibers.join(fiber, within=limit)
+    except Stopped:
+        if process.alive:
+            stage.die(process, f"it took longer than {limit} s")
+    except Expected as failure:
+        stage.tell(process.name, f"failed: {failure!r}")
+    return None
+
+
+def _surface(stage: Stage, queue: Queue, message: Received) -> None:
+    """A message in hand becomes visible early."""
+    stage.fibers.sleep(stage.random.uniform(0.01, 200))
+    stage.tell("infra", f"{Fault.EARLY}: {message.body}")
+    now = stage.queue_now()
+    sql = "UPDATE messages SET visible_at = min(visible_at, ?) WHERE id = ? AND state <> 'ready'"
+    stage.store.database.write(lambda tx: tx.execute(sql, (now, int(message.message_id))))
+    stage.bells[queue].ring()
+
+
+def look_after(stage: Stage) -> None:
+    """Call the reconciler each minute in which something is due. One that is slow does not keep the next from it."""
+    every = 5 if stage.laptop else RECONCILE_EVERY
+    while True:
+        due = max(stage.next_wake(), stage.fibers.now)
+        tick = due // every * every + every
+        stage.schedule.wait(tick)
+        if stage.fibers.now >= tick:
+            process = stage.running("reconcile")
+            work = partial(reconcile, stage.world(process), seconds=RECONCILE_SECONDS)
+            stage.fibers.spawn(stage.infra, partial(invoke, stage, process, work, RECONCILE_LIMIT))
+
+
+def deploy_now_and_then(stage: Stage) -> None:
+    """Restart everything, some hours in the storm."""
+    while not stage.faults.calm:
+        stage.fibers.sleep(stage.random.expovariate(1 / 900))
+        if stage.faults.strikes(Fault.DEPLOYED):
+            stage.deploy()

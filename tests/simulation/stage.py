@@ -1,0 +1,227 @@
+"""The stage of a story: what all actors share, and the computers on which the product runs.
+
+In the cloud, each function has processes of its own, which die alone, and messages go astray. On the laptop all is one
+process: it dies as a whole, and what it had in hand is set free when it starts again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from random import Random
+from typing import Any
+from unittest import mock
+
+from chalicelib import consume, log
+from chalicelib.embedded import EmbeddedQueues, EmbeddedStore, open_embedded, recover
+from chalicelib.errors import Unavailable
+from chalicelib.ports import Queue, World
+from chalicelib.settings import Settings, load
+from tests.house import NOON
+from tests.simulation.fibers import Bell, Fibers, Process, pool
+from tests.simulation.outside import Outside
+from tests.simulation.timeline import Timeline
+from tests.simulation.troubled import Surprise, TroubledHttp, TroubledQueues, TroubledStore
+from tests.simulation.weather import OF_MESSAGES, OF_NETWORKS, Fault, Faults, draw
+from tests.simulation.witness import Witness
+
+Expected = (Unavailable, Surprise)
+"""What a step may meet when we trouble it."""
+
+
+@dataclass
+class ProcessClock:
+    """The time as a process has it."""
+
+    fibers: Fibers
+    process: Process
+
+    def now(self) -> float:
+        return self.fibers.now + self.process.skew
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Everything that is there once. `infra`: the process of what never dies: SQS, the pollers, the people."""
+
+    laptop: bool
+    random: Random
+    settings: Settings
+    fibers: Fibers
+    faults: Faults
+    timeline: Timeline
+    witness: Witness
+    outside: Outside
+    store: EmbeddedStore
+    queues: EmbeddedQueues
+    infra: Process
+    host: Process
+    bells: Mapping[Queue, Bell]
+    schedule: Bell
+    restarted: Bell
+    instances: dict[str, Process] = field(default_factory=dict)
+    worlds: dict[Process, World] = field(default_factory=dict)
+    deaths: int = 0
+
+    # ── processes ──
+
+    def running(self, name: str) -> Process:
+        """A process that does this work. Waits until the laptop is up again."""
+        while self.laptop and not self.host.alive:
+            self.restarted.wait()
+        if self.laptop:
+            return self.host
+        process = self.instances.get(name)
+        if process is None or not process.alive:
+            process = self.instances[name] = self._started(name)
+        return process
+
+    def _started(self, name: str) -> Process:
+        skew = round(self.random.uniform(-300, 300), 3) if self.faults.strikes(Fault.SKEWED) else 0
+        if skew:
+            self.tell(name, f"starts with its clock off by {skew} s")
+        return Process(name, skew=skew)
+
+    def die(self, process: Process, why: str) -> None:
+        """End the process; whoever runs in it does not return from here."""
+        self.deaths += 1
+        self.tell(process.name, f"DIES: {why}")
+        self.worlds.pop(process, None)
+        if self.laptop and process.alive:
+            self.fibers.spawn(self.infra, self._restart, at=self.fibers.now + self.random.uniform(0.4, 30))
+        self.fibers.kill(process)
+
+    def _restart(self) -> None:
+        self.host = self._started("laptop")
+        recover(self.store.database)
+        self.witness.look_again()
+        self.tell("laptop", "is up again")
+        self.restarted.ring()
+        self.schedule.ring()
+        for bell in self.bells.values():
+            bell.ring()
+
+    def deploy(self) -> None:
+        """Restart everything at once."""
+        for process in [self.host] if self.laptop else list(self.instances.values()):
+            if process.alive:
+                self.die(process, Fault.DEPLOYED)
+
+    def world(self, process: Process) -> World:
+        """The product's World in a process: the real adapters, in trouble."""
+        if process not in self.worlds:
+            self.worlds[process] = World(
+                settings=self.settings,
+                store=TroubledStore(self, process),
+                queues=TroubledQueues(self, process),
+                http=TroubledHttp(self, process),
+                clock=ProcessClock(self.fibers, process),
+                random=Random(self.random.random()),
+            )
+        return self.worlds[process]
+
+    # ── what actors use ──
+
+    def tell(self, who: str, what: str) -> None:
+        """Add to the timeline."""
+        self.timeline.tell(self.fibers.now, who, what)
+
+    def queue_now(self) -> float:
+        """The time as the queues have it: their own, or that of the laptop."""
+        return self.fibers.now + (self.host.skew if self.laptop else 0)
+
+    def wait_for_message(self, queue: Queue) -> None:
+        """Wait until one may be received."""
+        sql = "SELECT min(visible_at) FROM messages WHERE queue = ? AND state <> 'ready'"
+        found = self.store.database.read(lambda connection: connection.execute(sql, (queue,)).fetchone()[0])
+        wait = inf if found is None else max(found - self.queue_now(), 0) + 0.001
+        self.bells[queue].wait(self.fibers.now + wait)
+
+    def next_wake(self) -> float:
+        """When something is due to be looked after, as the reconciler's computer has it; infinite when nothing is."""
+        sql = "SELECT min(wake_at) FROM tasks WHERE wake_at IS NOT NULL"
+        found = self.store.database.read(lambda connection: connection.execute(sql).fetchone()[0])
+        return inf if found is None else float(found)
+
+    def written(self) -> None:
+        """Something has changed in the store: a task may be due earlier."""
+        self.schedule.ring()
+
+    # ── the log ──
+
+    @contextmanager
+    def set(self) -> Iterator[None]:
+        """The product's threads are our fibers, and its log is the timeline, while the block runs."""
+        with (
+            mock.patch.object(consume, "ThreadPoolExecutor", partial(pool, self.fibers)),
+            mock.patch.object(log, "event", self._event),
+            mock.patch.object(log, "failure", self._failure),
+        ):
+            yield
+
+    def _who(self) -> str:
+        return self.fibers.current().process.name
+
+    def _event(self, name: str, *, metrics: Mapping[str, float] | None = None, **facts: Any) -> None:  # noqa: ARG002
+        self.tell(self._who(), f"{name} {_written(facts)}")
+        if name == "task.woken":
+            self.witness.woken(facts["task_id"])
+
+    def _failure(self, name: str, **facts: Any) -> None:
+        """The product met what it did not expect: fine, if we made it."""
+        error = sys.exception()
+        self.tell(self._who(), f"{name} {_written(facts)} {error!r}")
+        if not isinstance(error, Expected):
+            self.witness.object(f"{name}: {error!r}")
+
+
+def _written(facts: Mapping[str, Any]) -> str:
+    shown = ("task_id", "attempt", "round", "verdict", "kind", "status", "wait", "waits", "because", "why", "reason")
+    return " ".join(f"{name}={facts[name]}" for name in shown if facts.get(name) is not None)
+
+
+def build(seed: int) -> Stage:
+    """The stage of a story, as its seed has it."""
+    random = Random(seed)
+    laptop = random.random() < 0.3
+    never = OF_MESSAGES | OF_NETWORKS | {Fault.LATE} if laptop else frozenset()
+    fibers, timeline = Fibers(NOON), Timeline(NOON)
+    infra, host = Process("infra"), Process("laptop")
+    settings = load(
+        {
+            "KKBIDA_OPEN_API": "1",
+            "KKBIDA_RETENTION_DAYS": "365",
+            "KKBIDA_GRACE": random.choice(("60", "600")),
+            "KKBIDA_IN_FLIGHT_LIMIT": random.choice(("2", "100000", "100000")),
+        }
+    )
+    stage: Stage
+
+    class QueueClock:
+        def now(self) -> float:
+            return stage.queue_now()
+
+    store, queues = open_embedded(":memory:", settings, QueueClock())
+    witness = Witness(fibers, store)
+    stage = Stage(
+        laptop=laptop,
+        random=Random(random.random()),
+        settings=settings,
+        fibers=fibers,
+        faults=Faults(draw(random, lambda fault: fault not in never), Random(random.random())),
+        timeline=timeline,
+        witness=witness,
+        outside=Outside(fibers, witness, Random(random.random())),
+        store=store,
+        queues=queues,
+        infra=infra,
+        host=host,
+        bells={queue: Bell(fibers) for queue in Queue},
+        schedule=Bell(fibers),
+        restarted=Bell(fibers),
+    )
+    return stage

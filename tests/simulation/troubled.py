@@ -1,0 +1,149 @@
+"""The ports, in trouble: each call is a point where another actor may run, and where a fault may strike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import Unavailable
+from chalicelib.ports import MOST_DELAY, Message, Outgoing, Queue, Received, Reply
+from chalicelib.task import Task
+from tests.simulation.weather import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.fibers import Process
+    from tests.simulation.stage import Stage
+
+
+class Surprise(Exception):
+    """What nobody expects from a port."""
+
+
+LATENCY = 0.005
+"""Seconds that a call takes on average, half of it on the way there."""
+
+
+class Troubled:
+    """Calls of one port by one process."""
+
+    def __init__(self, stage: Stage, process: Process) -> None:
+        self.stage = stage
+        self.process = process
+
+    def _call(self, name: str, effect: Callable[[], Any]) -> Any:
+        """The answer of a call; its effect happens at one moment, between others of other processes."""
+        self._on_the_way(Fault.DIES_BEFORE, name)
+        self._may_fail(Fault.THROTTLED, name)
+        if self.stage.faults.strikes(Fault.SURPRISE):
+            self.stage.tell(self.process.name, f"{name}: {Fault.SURPRISE}")
+            raise Surprise(name)
+        if self.stage.faults.strikes(Fault.REPEATED):
+            self.stage.tell(self.process.name, f"{name}: {Fault.REPEATED}")
+            effect()
+        answer = effect()
+        self._on_the_way(Fault.DIES_AFTER, name)
+        self._may_fail(Fault.UNANSWERED, name)
+        return answer
+
+    def _on_the_way(self, death: Fault, name: str) -> None:
+        """Time passes: more, when the port is slow or the process sleeps."""
+        stage = self.stage
+        seconds = stage.random.expovariate(2 / LATENCY)
+        if stage.faults.strikes(Fault.SLOW):
+            seconds += stage.random.uniform(0.5, 10)
+        if stage.faults.strikes(Fault.FROZEN):
+            asleep = stage.random.choice((20, 100, 600))
+            stage.tell(self.process.name, f"{name}: {Fault.FROZEN} ({asleep} s)")
+            self.process.frozen_until = stage.fibers.now + asleep
+        stage.fibers.sleep(seconds)
+        if stage.faults.strikes(death):
+            stage.die(self.process, f"{name}: {death}")
+
+    def _may_fail(self, fault: Fault, name: str) -> None:
+        if self.stage.faults.strikes(fault):
+            self.stage.tell(self.process.name, f"{name}: {fault}")
+            raise Unavailable(f"{name}: {fault}")
+
+
+class TroubledStore(Troubled):
+    """The port Store."""
+
+    WRITES = frozenset({"add", "claim", "replace", "keep", "save_notice"})
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._ask, name)
+
+    def _ask(self, name: str, *arguments: Any, **more: Any) -> Any:
+        method = getattr(self.stage.store, name)
+
+        def effect() -> Any:
+            answer = method(*arguments, **more)
+            if name in self.WRITES:
+                self._seen(name, arguments[0], answer)
+            return answer
+
+        answer = self._call(name, effect)
+        if name == "due":
+            return [task for task in answer if not self.stage.faults.strikes(Fault.LAGGING)]
+        if name == "claim" and isinstance(answer, Task):
+            self.stage.fibers.current().claim = (answer.task_id, answer.fence)
+        return answer
+
+    def _seen(self, name: str, of: Any, answer: Any) -> None:
+        """Let the witness see what the call has changed."""
+        task_id = of if isinstance(of, str) else of.task_id
+        short = f"{type(answer).__name__} {answer.status}" if isinstance(answer, Task) else answer
+        self.stage.tell(self.process.name, f"  {name} {task_id} -> {short}")
+        self.stage.witness.look(task_id, self.process)
+        self.stage.written()
+
+
+class TroubledQueues(Troubled):
+    """The port Queues, as far as the product's steps use it."""
+
+    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+        """Send; the message may get lost, be doubled, or come late."""
+        self._call(f"send {message.task_id} #{message.ticket}", partial(self._send, queue, message, group, delay))
+
+    def _send(self, queue: Queue, message: Message, group: str, delay: float) -> None:
+        stage = self.stage
+        if stage.faults.strikes(Fault.LOST):
+            stage.tell("infra", f"{Fault.LOST}: {message.task_id} #{message.ticket}")
+            return
+        copies = 2 if stage.faults.strikes(Fault.DOUBLED) else 1
+        for _ in range(copies):
+            late = stage.random.choice((2, 60, MOST_DELAY)) if stage.faults.strikes(Fault.LATE) else 0
+            stage.queues.send(queue, message, group=group, delay=min(delay + late, MOST_DELAY))
+        stage.bells[queue].ring()
+
+    def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
+        """Set visibilities."""
+        self._call("hide", partial(self.stage.queues.hide, queue, waits))
+        self.stage.bells[queue].ring()
+
+    def receive(self, queue: Queue, *, limit: int = 10, wait: float = 0) -> list[Received]:
+        """Not used by the product's steps: the pollers receive."""
+        raise NotImplementedError
+
+    def delete(self, queue: Queue, receipts: Sequence[str]) -> None:
+        """Not used by the product's steps: the pollers delete."""
+        raise NotImplementedError
+
+    def in_flight(self, queue: Queue) -> int:
+        """About how many messages are in flight."""
+        return int(self._call("in_flight", partial(self.stage.queues.in_flight, queue)))
+
+
+class TroubledHttp(Troubled):
+    """The port Http: the process may die or sleep meanwhile; what else goes wrong is the other side's doing."""
+
+    def send(self, outgoing: Outgoing) -> Reply:
+        """Send one request to a partner or a robot."""
+        self._on_the_way(Fault.DIES_BEFORE, "request")
+        reply = self.stage.outside.send(outgoing)
+        self._on_the_way(Fault.DIES_AFTER, "request")
+        return reply
+
+    def check(self, url: str) -> None:
+        """Every address is allowed here."""

@@ -1,0 +1,290 @@
+"""The witness: knows the promises of the product and nothing of its code, sees all, and objects.
+
+Some promises are checked whenever a task changes or a request leaves, the others when the story is over.
+The numbers in brackets are those of the promises in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from chalicelib.embedded import EmbeddedStore
+from chalicelib.ports import Query
+from chalicelib.task import Attempt, NoticeStatus, Status, Task, Verdict
+from tests.simulation.fibers import Fibers, Process
+
+LIVE = (Status.PENDING, Status.RETRYING)
+FINAL = (Status.DELIVERED, Status.EXHAUSTED, Status.CANCELLED)
+
+LATE = 200
+"""Seconds by which an attempt may begin late in fair weather: all workers may be busy with partners that hang."""
+
+PARKED = 40_000
+"""Seconds of a wait that may be too long for SQS."""
+
+NOT_SHORT = 2000
+"""Seconds of a deadline that makes nobody look after a task earlier."""
+
+Say = Callable[[str, str], None]
+
+
+@dataclass(eq=False)
+class Visit:
+    """One request at a partner. `taken`: it did what was asked; `agreed`: it answered so."""
+
+    task_id: str
+    number: int
+    fence: int
+    process: Process
+    began: float
+    ended: float | None = None
+    taken: bool = False
+    agreed: bool = False
+
+
+@dataclass(eq=False)
+class Claim:
+    """What a process was given: one attempt. `at`: the true time, whatever its clock said."""
+
+    process: Process
+    at: float
+    lease: float
+
+
+@dataclass
+class Witness:
+    """`objections`: what was promised and not kept."""
+
+    fibers: Fibers
+    store: EmbeddedStore
+    say: Say = lambda _who, _what: None
+    objections: list[str] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+    visits: list[Visit] = field(default_factory=list)
+    open: dict[str, list[Visit]] = field(default_factory=dict)
+    promised: dict[str, str] = field(default_factory=dict)
+    notices: list[tuple[str, str, float]] = field(default_factory=list)
+    delays: list[str] = field(default_factory=list)
+    cancels: Counter[str] = field(default_factory=Counter)
+    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def object(self, objection: str) -> None:
+        """A promise is broken. The story ends here."""
+        self.objections.append(objection)
+
+    def told(self, what: str) -> None:
+        """Something happened outside."""
+        self.say(self.fibers.current().process.name, what)
+
+    def _require(self, kept: bool, objection: str) -> None:
+        if not kept:
+            self.object(objection)
+
+    # ── at every step ──
+
+    def look(self, task_id: str, process: Process) -> None:
+        """Look at a task that a process may have changed."""
+        old, new = self.tasks.get(task_id), self.store.get(task_id)
+        if new is None:
+            return
+        self.tasks[task_id] = new
+        if old is not None and new != old:
+            for objection in _wrong_with(old, new):
+                self.object(f"{task_id}: {objection}")
+            self._note(old, new, process)
+        self._require(
+            new.wake_at is not None or new.status in FINAL, f"{task_id}: (4) it is {new.status} and has no wake_at"
+        )
+
+    def _note(self, old: Task, new: Task, process: Process) -> None:
+        if new.fence > old.fence:
+            clock = self.fibers.now + process.skew
+            self._require(old.lease_until <= clock, f"{new.task_id}: (2) claimed while the lease of another runs")
+            self._require(old.due_at <= clock, f"{new.task_id}: attempt {new.fence} began before it was due")
+            self._require((new.claimed_at or 0) < old.deadline_at, f"{new.task_id}: claimed after the deadline")
+            self.claims[new.task_id, new.fence] = Claim(process, self.fibers.now, new.lease_until - clock)
+            if clock > old.due_at + LATE:
+                self.delays.append(f"{new.task_id}: attempt {new.fence} began {clock - old.due_at:.0f} s late")
+        if new.status is Status.CANCELLED and old.status is not Status.CANCELLED:
+            self.cancels[new.task_id] += 1
+
+    def woken(self, task_id: str) -> None:
+        """The reconciler has enqueued a task: in fair weather a live one only if it was parked, as SQS hides no longer.
+
+        The notices of an exhausted one may wait for longer than it is left alone.
+        """
+        task = self.tasks[task_id]
+        parked = task.last is not None and (task.last.wait or 0) > PARKED
+        if not parked and task.status in LIVE and task.request.retry.deadline > NOT_SHORT:
+            self.delays.append(f"{task_id}: its message was lost")
+
+    def look_again(self) -> None:
+        """Take everything as it stands: the laptop has set free what a dead process had in hand."""
+        for task_id in self.tasks:
+            task = self.store.get(task_id)
+            assert task is not None, f"{task_id} is gone"
+            self.tasks[task_id] = task
+
+    def visit(self, task_id: str, number: int) -> Visit:
+        """A request arrives at a partner."""
+        fiber = self.fibers.current()
+        claimed, fence = fiber.claim
+        visit = Visit(task_id, number, fence, fiber.process, self.fibers.now)
+        self._require(claimed == task_id, f"{task_id}: (2) a request left without a claim")
+        others = self.open.setdefault(task_id, [])
+        others[:] = [other for other in others if other.ended is None and other.process.alive]
+        for other in others:
+            self._require(self._excused(other, visit), f"{task_id}: (2) attempts {other.fence} and {fence} overlap")
+        others.append(visit)
+        twice = any(other.task_id == task_id and other.fence == fence for other in self.visits)
+        self._require(not twice, f"{task_id}: (3) attempt {fence} was sent twice")
+        self.visits.append(visit)
+        return visit
+
+    def _excused(self, other: Visit, visit: Visit) -> bool:
+        """The documented exceptions: a process that slept past its lease, and clocks that differ by more than it."""
+        claim = self.claims[other.task_id, other.fence]
+        lease_was_over = self.fibers.now >= claim.at + claim.lease
+        slept = other.process.frozen_until > claim.at
+        clocks_differ = visit.process.skew > other.process.skew
+        return slept if lease_was_over else clocks_differ
+
+    def noticed(self, channel: str, text: str) -> None:
+        """A robot took a notice."""
+        self.notices.append((channel, text, self.fibers.now))
+
+    def promise(self, key: str, task_id: str) -> None:
+        """The API has said 202 to this idempotency key."""
+        known = self.promised.setdefault(key, task_id)
+        self._require(known == task_id, f"(7) {key} became {known} and {task_id}")
+
+    def clerk_did(self, action: str, task_id: str) -> None:
+        """The API has said that an action was done."""
+        self.answered[action, task_id] += 1
+
+    # ── when the story is over ──
+
+    def look_back(self, left_in_queues: int, *, fair: bool) -> None:
+        """Everything that must hold once faults have stopped and time has passed. `fair`: there were none."""
+        self.objections += self.delays if fair else []
+        self._require(left_in_queues == 0, f"{left_in_queues} messages are left that nobody needs")
+        for task_id in self.promised.values():
+            self._require(task_id in self.tasks, f"{task_id}: (1) accepted, and lost")
+        for task_id in self.tasks:
+            for objection in self._story_of(task_id):
+                self.object(f"{task_id}: {objection}")
+        self._check_sums()
+
+    def _story_of(self, task_id: str) -> Iterator[str]:
+        task = self.store.get(task_id)
+        assert task is not None, f"{task_id} is gone"
+        if task.status in LIVE:
+            yield f"(1) never came to an end: {task.status}"
+            return
+        yield from self._attempts_of(task)
+        if task.status is Status.EXHAUSTED:
+            yield from self._notices_of(task)
+        yield from self._audits_of(task)
+
+    def _attempts_of(self, task: Task) -> Iterator[str]:
+        attempts = self.store.attempts(task)
+        if [it.fence for it in attempts] != list(range(1, task.fence + 1)):
+            yield f"(3) the attempts are {[it.fence for it in attempts]}, and {task.fence} were claimed"
+        for round_ in {it.round for it in attempts}:
+            numbers = [it.number for it in attempts if it.round == round_]
+            if numbers != list(range(1, len(numbers) + 1)):
+                yield f"(3) the numbers of round {round_} are {numbers}"
+        visits = {visit.fence: visit for visit in self.visits if visit.task_id == task.task_id}
+        for attempt in attempts:
+            yield from _compared(attempt, visits.pop(attempt.fence, None))
+        if visits:
+            yield f"(3) requests {sorted(visits)} left without an attempt"
+        delivered = [it.number for it in attempts if it.round == task.round and it.verdict is Verdict.DELIVERED]
+        if delivered != ([task.number] if task.status is Status.DELIVERED else []):
+            yield f"it is {task.status}, and of its last round {delivered} were delivered"
+
+    def _notices_of(self, task: Task) -> Iterator[str]:
+        if task.wake_at is not None:
+            yield "(1) exhausted, and humans are still to be told"
+        owed = {it.channel_id for it in self.store.channels() if it.wants(task.request)}
+        there = {it.channel_id: it for it in self.store.notices(task.task_id) if it.round == task.round}
+        if owed - there.keys():
+            yield f"(1) nobody told {sorted(owed - there.keys())}"
+        for notice in there.values():
+            heard = [at for name, text, at in self.notices if name == notice.channel_id and task.task_id in text]
+            if notice.status is NoticeStatus.PENDING:
+                yield f"(1) the notice to {notice.channel_id} has not ended"
+            if notice.status is NoticeStatus.DELIVERED and not heard:
+                yield f"(1) {notice.channel_id} never heard of it"
+
+    def _audits_of(self, task: Task) -> Iterator[str]:
+        done = Counter(it.action for it in self.store.audits(task.task_id))
+        if done["resend"] != task.round - 1:
+            yield f"{task.round} rounds and {done['resend']} resends in the audit trail"
+        if done["cancel"] != self.cancels[task.task_id]:
+            yield f"cancelled {self.cancels[task.task_id]} times, and {done['cancel']} times in the audit trail"
+        for (action, task_id), times in self.answered.items():
+            if task_id == task.task_id and done[action] < times:
+                yield f"{action} was answered {times} times and audited {done[action]} times"
+
+    def _check_sums(self) -> None:
+        """(6) What was counted on the way, and a count of what is there."""
+        there: Counter[str] = Counter()
+        cursor: str | None = None
+        while True:
+            page = self.store.page(Query(), cursor, 100)
+            there.update(f"in_{task.status}" for task in page.tasks)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        counted = self.store.totals()
+        standing = {name: n for name, n in counted.items() if name.startswith("in_") and n}
+        self._require(standing == dict(there), f"(6) the counters say {standing}, and there are {dict(there)}")
+        accepted = counted.get("accepted", 0)
+        self._require(
+            accepted == len(self.tasks) == sum(there.values()),
+            f"(6) accepted {accepted}, seen {len(self.tasks)}, there {sum(there.values())}",
+        )
+
+
+def _wrong_with(old: Task, new: Task) -> Iterator[str]:
+    """What may not be in a change of one task."""
+    if new.version != old.version + 1:
+        yield f"version {old.version} became {new.version}"
+    resent = new.round == old.round + 1
+    if new.round not in (old.round, old.round + 1):
+        yield f"round {old.round} became {new.round}"
+    if old.status in FINAL and not resent and _facts(old) != _facts(new):
+        yield f"(5) it was {old.status}, and changed"
+    if resent and (old.status not in FINAL or new.number != 0):
+        yield f"a round was opened for a task that is {old.status}"
+    if new.fence - old.fence not in (0, 1):
+        yield f"(3) fence {old.fence} became {new.fence}"
+    if not resent and new.number - old.number != new.fence - old.fence:
+        yield f"(3) number {old.number} became {new.number}"
+    if new.number > new.request.retry.max_attempts:
+        yield f"(3) attempt {new.number} of {new.request.retry.max_attempts}"
+    if old.last is not None and new.last is not None and new.last.fence < old.last.fence:
+        yield f"(3) attempt {new.last.fence} came after {old.last.fence}"
+
+
+def _facts(task: Task) -> tuple[object, ...]:
+    """What is final in a final task. That its humans were told is not part of it."""
+    return task.status, task.number, task.fence, task.last, task.because, task.lease_until, task.expires_at
+
+
+def _compared(attempt: Attempt, visit: Visit | None) -> Iterator[str]:
+    """What we recorded of an attempt, and what the partner saw."""
+    if attempt.verdict is None:
+        yield f"(3) attempt {attempt.fence} has no end"
+    elif attempt.verdict is Verdict.INTERRUPTED:
+        return
+    elif visit is None:
+        yield f"(3) attempt {attempt.fence} is {attempt.verdict}, and nobody saw it"
+    elif (attempt.verdict is Verdict.DELIVERED) != visit.agreed:
+        yield f"attempt {attempt.fence} is {attempt.verdict}, and the partner said {'yes' if visit.agreed else 'no'}"
+    elif visit.number != attempt.number:
+        yield f"(3) the partner saw number {visit.number}, and it is {attempt.number}"
