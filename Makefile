@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test test-localstack simulate package clean
+.PHONY: help run test test-localstack simulate mutants package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,6 +41,9 @@ test-localstack: $(VENV)/ready-to-test ## the tests against LocalStack: its own,
 SEEDS ?= 1000
 simulate: $(VENV)/ready-to-test ## play stories full of faults, on all cores: SEEDS=10000, FIRST=0; or one, told: SEED=4711
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(or $(FIRST),0))
+
+mutants: $(VENV)/ready-to-test ## break the product on purpose, in a copy, and see that it is noticed: MUTANTS="lease ticket"
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 package: $(VENV)/ready-to-test ## build and check what is deployed
 	$(BIN)/python -m infra.package

@@ -45,8 +45,8 @@ class Ending:
         broken = [self.timeline.named(objection) for objection in self.objections]
         about = re.match(r"t\d+", broken[0])
         told = list(self.timeline.lines(about and about[0]))
-        replay = f"SEED {self.seed} BROKE A PROMISE; replay it with: make simulate SEED={self.seed}"
-        return "\n".join([replay, *told[-MOST_LINES:], *broken[:5]])
+        replay = f"replay it with: make simulate SEED={self.seed}"
+        return "\n".join([f"SEED {self.seed} BROKE A PROMISE: {broken[0]}", *told[-MOST_LINES:], *broken[1:5], replay])
 
 
 def run(seed: int) -> Ending:

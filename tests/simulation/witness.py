@@ -169,7 +169,7 @@ class Witness:
 
     def look_back(self, left_in_queues: int, *, fair: bool) -> None:
         """Everything that must hold once faults have stopped and time has passed. `fair`: there were none."""
-        self.objections += self.delays if fair else []
+        self.objections += [*self.delays, *self._never_left()] if fair else []
         self._require(left_in_queues == 0, f"{left_in_queues} messages are left that nobody needs")
         for task_id in self.promised.values():
             self._require(task_id in self.tasks, f"{task_id}: (1) accepted, and lost")
@@ -177,6 +177,12 @@ class Witness:
             for objection in self._story_of(task_id):
                 self.object(f"{task_id}: {objection}")
         self._check_sums()
+
+    def _never_left(self) -> Iterator[str]:
+        """Attempts that were claimed and brought no request."""
+        left = {(visit.task_id, visit.fence) for visit in self.visits}
+        for task_id, fence in sorted(self.claims.keys() - left):
+            yield f"{task_id}: attempt {fence} never left"
 
     def _story_of(self, task_id: str) -> Iterator[str]:
         task = self.store.get(task_id)

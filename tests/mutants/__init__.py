@@ -1,0 +1,5 @@
+"""Deliberate faults in the product, each of which the simulation or another test must catch.
+
+python -m tests.mutants                 all of them; make mutants
+python -m tests.mutants lease ticket    those with these words in their names
+"""

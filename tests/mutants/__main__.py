@@ -1,0 +1,80 @@
+"""Apply each fault to a copy of the product, and say what caught it. Exits with 1 when one was not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.mutants.mutants import DYNAMO, MUTANTS, ROOT, Mutant
+
+STORIES = 1000
+"""Stories in which the simulation may find a fault, before the other tests are asked."""
+
+COPIED = ("app.py", "chalicelib", "infra", "tests", "docs", "console", "benchmarks", "pyproject.toml", ".chalice")
+
+SIMULATION = ("-m", "tests.simulation", "--seeds", str(STORIES), "--stop")
+
+PROMISE = r"(?<=^SEED )\d+ BROKE A PROMISE: .*"
+TEST = r"(?<=^FAILED )\S+|(?<=^ERROR )\S+"
+"""How each says what it found."""
+
+TESTS = (
+    *("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not emulator and not localstack and not e2e"),
+    *("tests/unit", "tests/api", "tests/contract", "tests/test_story.py", "tests/test_races.py"),
+)
+
+
+def main(words: Sequence[str]) -> int:
+    """Try the mutants whose names hold one of the words, or all."""
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    survivors = []
+    for number, mutant in enumerate(chosen, 1):
+        began = time.perf_counter()
+        caught = caught_by(mutant)
+        survivors += [] if caught else [mutant.name]
+        told = caught or "NOT CAUGHT"
+        print(
+            f"{number:>3} of {len(chosen)}  {mutant.name:<58}{told}  ({time.perf_counter() - began:.0f} s)", flush=True
+        )
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} were caught")
+    return 1 if survivors else 0
+
+
+def caught_by(mutant: Mutant) -> str | None:
+    """What noticed the fault: the simulation, and with which promise, or a test; None when nothing did."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = _copy(Path(folder))
+        file = copy / mutant.file
+        file.write_text(mutant.applied(file.read_text()))
+        by_story = None if mutant.file == DYNAMO else _noticed(copy, SIMULATION, PROMISE)  # stories have no DynamoDB
+        return by_story or _noticed(copy, TESTS, TEST)
+
+
+def _copy(folder: Path) -> Path:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def _noticed(copy: Path, command: Sequence[str], pattern: str) -> str | None:
+    """What the command says that it found; None when it found nothing."""
+    run = subprocess.run([sys.executable, *command], cwd=copy, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return None
+    told = f"{run.stdout}\n{run.stderr}"
+    found = re.search(pattern, told, re.MULTILINE)
+    return found[0] if found else f"exit {run.returncode}: {told[-200:]!r}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,242 @@
+"""The list: what somebody could get wrong, as a text in a file and what stands there instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault. `old` stands exactly once in `file`, and becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def applied(self, text: str) -> str:
+        """The file's text with the fault in it. Raises ValueError when the code has changed, and the list has not."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name}: this stands {text.count(self.old)} times in {self.file}:\n{self.old}")
+        return text.replace(self.old, self.new)
+
+
+LIFE = "chalicelib/life.py"
+DELIVER = "chalicelib/delivery/deliver.py"
+NOTIFY = "chalicelib/notify/notify.py"
+EMBEDDED = "chalicelib/embedded.py"
+DYNAMO = "chalicelib/store.py"
+
+MUTANTS = (
+    # ── one attempt at a time ──
+    Mutant(
+        "drop the lease check",
+        LIFE,
+        "    if task.lease_until > now:\n        return NotYet(task.lease_until)\n",
+        "",
+    ),
+    Mutant(
+        "a lease that is shorter than an attempt",
+        "chalicelib/settings.py",
+        "return self.max_timeout + LEASE_MARGIN",
+        "return 5",
+    ),
+    Mutant(
+        "send on a lease that is nearly over",
+        DELIVER,
+        "    if _lease_is_nearly_over(world, task):\n        return ComeBack(task.lease_until - world.clock.now())\n",
+        "",
+    ),
+    Mutant(
+        "a cancel ends the lease",
+        LIFE,
+        "        last=unrecorded(task) or task.last,\n        wake_at=None,\n",
+        "        last=unrecorded(task) or task.last,\n        lease_until=0,\n        wake_at=None,\n",
+    ),
+    Mutant(
+        "finish without the fencing number",
+        LIFE,
+        "    if task.fence != fence or task.status in FINAL or recorded:",
+        "    if task.status in FINAL:",
+    ),
+    Mutant(
+        "write without looking at the version",
+        EMBEDDED,
+        'WHERE task_id = ? AND version = ?""",\n        (\n            *(new.version',
+        'WHERE task_id = ? AND ? >= 0""",\n        (\n            *(new.version',
+    ),
+    Mutant("claim before it is due", LIFE, "return NotYet(task.due_at) if task.due_at > now else None", "return None"),
+    # ── attempts are counted ──
+    Mutant(
+        "count after the attempt instead of before",
+        LIFE,
+        "        number=task.number + 1,\n        fence=task.fence + 1,\n        lease_until=now + lease,",
+        "        number=task.number + (task.last is not None and task.last.fence == task.fence) + (task.fence == 0),\n"
+        "        fence=task.fence + 1,\n        lease_until=now + lease,",
+    ),
+    Mutant(
+        "one attempt more than allowed",
+        LIFE,
+        "task.number >= task.request.retry.max_attempts or",
+        "task.number > task.request.retry.max_attempts or",
+    ),
+    Mutant(
+        "an interrupted attempt leaves no trace",
+        LIFE,
+        "    for fence in range(task.fence, 0, -1):\n        attempt = known.get(fence) or",
+        "    for fence in sorted(known, reverse=True):\n        attempt = known.get(fence) or",
+    ),
+    Mutant(
+        "a resend goes on counting",
+        LIFE,
+        "        round_started_at=now,\n        number=0,\n",
+        "        round_started_at=now,\n",
+    ),
+    # ── nothing is lost ──
+    Mutant(
+        "enqueue before storing",
+        "chalicelib/accept.py",
+        "    known = world.store.add(task)\n",
+        "    enqueue(world, task)\n    known = world.store.add(task)\n    if known is None:\n        return task\n",
+    ),
+    Mutant(
+        "say yes though it was not stored",
+        "chalicelib/accept.py",
+        "    known = world.store.add(task)\n",
+        "    try:\n        known = world.store.add(task)\n    except Unavailable:\n        return task\n",
+    ),
+    Mutant(
+        "forget wake_at on retry",
+        LIFE,
+        "wake_at=max(now, due_at - LOOKAHEAD) if parked else _net(due_at, grace, until=task.deadline_at),",
+        "wake_at=max(now, due_at - LOOKAHEAD) if parked else None,",
+    ),
+    Mutant(
+        "a parked wait is forgotten",
+        LIFE,
+        "wake_at=max(now, due_at - LOOKAHEAD) if parked else",
+        "wake_at=None if parked else",
+    ),
+    Mutant(
+        "nobody looks after the notices",
+        LIFE,
+        "        ticket=task.ticket + 1,\n        wake_at=now + grace,\n",
+        "        ticket=task.ticket + 1,\n        wake_at=None,\n",
+    ),
+    Mutant(
+        "the reconciler looks once only",
+        LIFE,
+        "        wake_at=ready_at(task, now) + patience,\n",
+        "        wake_at=None,\n",
+    ),
+    Mutant(
+        "the reconciler enqueues with the old ticket",
+        "chalicelib/delivery/reconcile.py",
+        "    if enqueue(world, woken, delay",
+        "    if enqueue(world, task, delay",
+    ),
+    Mutant(
+        "a message is finished though its task waits",
+        "chalicelib/consume.py",
+        "    return isinstance(outcome, ComeBack)\n",
+        "    return False\n",
+    ),
+    Mutant(
+        "a message that is not understood by the store is finished",
+        "chalicelib/consume.py",
+        "        return ComeBack(WAIT_FOR_A_PORT)",
+        "        return Finished()",
+    ),
+    Mutant(
+        "the dead process keeps its leases",
+        EMBEDDED,
+        "        _write_task(tx, task, evolve(task, lease_until=0))\n    for (text,)",
+        "        _write_task(tx, task, evolve(task, wake_at=None))\n    for (text,)",
+    ),
+    # ── told ──
+    Mutant(
+        "told before the channel took it",
+        NOTIFY,
+        "    if waiting:\n        return ComeBack(min(waiting) - world.clock.now())\n",
+        "",
+    ),
+    Mutant(
+        "a refused notice counts as delivered",
+        NOTIFY,
+        "    reason = channels.refusal(channel, reply)\n    if reason is None:",
+        "    reason = channels.refusal(channel, reply)\n    if reason is None or reply.status == 200:",
+    ),
+    Mutant(
+        "a notice that failed to leave counts as sent",
+        NOTIFY,
+        "        return Sent(Ending.REFUSED, failure.detail)",
+        "        return Sent(Ending.TAKEN)",
+    ),
+    # ── final is final ──
+    Mutant(
+        "a late reply delivers a cancelled task",
+        LIFE,
+        "    if task.fence != fence or task.status in FINAL or recorded:",
+        "    if task.fence != fence:",
+    ),
+    Mutant(
+        "exhaust whatever stands there by now",
+        DELIVER,
+        "        return _exhaust(world, task, None, because, still_spent)",
+        "        return _exhaust(world, task, None, because)",
+    ),
+    # ── the same request twice ──
+    Mutant(
+        "the key does not make the id",
+        "chalicelib/accept.py",
+        "    if key is None:\n        return str",
+        "    if key is not None:\n        return str",
+    ),
+    Mutant("other content is the same task", "chalicelib/accept.py", "    if known.digest != digest:", "    if False:"),
+    # ── judged by what was answered ──
+    Mutant(
+        "a broken connection is a delivery",
+        DELIVER,
+        "        return _ended(world, task, started, no_reply(failure)), None",
+        "        return evolve(_ended(world, task, started, no_reply(failure)), verdict=Verdict.DELIVERED), None",
+    ),
+    # ── the sums ──
+    Mutant(
+        "a task that leaves a status stays counted there",
+        LIFE,
+        '            counts[f"in_{old.status}"] = -1\n',
+        '            counts[f"in_{old.status}"] = 0\n',
+    ),
+    Mutant(
+        "an action is audited though it did not happen",
+        EMBEDDED,
+        "    if not _write_task(tx, old, new):\n        return _standing(tx, old.task_id)\n",
+        "    if not _write_task(tx, old, new):\n        if audit is not None:\n            _write_audit(tx, audit)\n"
+        "        return _standing(tx, old.task_id)\n",
+    ),
+    # ── the same rules once more, as a condition of DynamoDB ──
+    Mutant("DynamoDB: drop the lease check", DYNAMO, "            & (Row.lease_until <= now)\n", ""),
+    Mutant("DynamoDB: drop the ticket check", DYNAMO, "            & (Row.ticket == ticket)\n", ""),
+    Mutant("DynamoDB: drop the count of attempts", DYNAMO, "            & (Row.number < Row.max_attempts)\n", ""),
+    Mutant(
+        "DynamoDB: add without a condition",
+        DYNAMO,
+        "self._table.put(row, Row.task_id.does_not_exist())",
+        "self._table.put(row)",
+    ),
+    Mutant(
+        "DynamoDB: write without looking at the version",
+        DYNAMO,
+        "_difference(before, after), Row.version == old.version",
+        "_difference(before, after), Row.version >= 0",
+    ),
+    Mutant(
+        "DynamoDB: the index of what must be looked after is empty",
+        DYNAMO,
+        "        wake_shard=None if task.wake_at is None else str(shard),",
+        "        wake_shard=None,",
+    ),
+)

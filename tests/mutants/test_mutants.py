@@ -1,0 +1,33 @@
+"""The list of mutants fits the code, and the machinery tells a caught one from one that was not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.mutants.__main__ import caught_by
+from tests.mutants.mutants import LIFE, MUTANTS, ROOT, Mutant
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_mutant_can_be_applied_and_is_a_program(mutant: Mutant) -> None:
+    text = (ROOT / mutant.file).read_text()
+    mutated = mutant.applied(text)
+    assert mutated != text
+    compile(mutated, mutant.file, "exec")
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1] == []
+
+
+def test_a_mutant_of_code_that_is_gone_is_an_error() -> None:
+    with pytest.raises(ValueError, match="stands 0 times"):
+        Mutant("outdated", LIFE, "no such line", "").applied("the code of today")
+
+
+@pytest.mark.timeout(300)
+def test_a_fault_is_caught_by_a_story_that_can_be_replayed() -> None:
+    [fenceless] = [mutant for mutant in MUTANTS if mutant.name == "drop the lease check"]
+    assert "BROKE A PROMISE" in (caught_by(fenceless) or "")
