@@ -97,6 +97,8 @@ class Outside:
         self.fibers.sleep(self.random.uniform(0.05, 2))
         name = outgoing.url.removeprefix(ROBOT)
         dice = self.random.random()
+        if dice < 0.05:
+            raise SendFailed(Kind.REFUSED, "the robot does not listen")
         if name in self.deaf or dice < 0.15:
             return Reply(status=200, headers={}, body=b'{"errcode": 310000, "errmsg": "no"}')
         if dice < 0.3:

@@ -144,12 +144,13 @@ class Witness:
         self.visits.append(visit)
         return visit
 
-    def _excused(self, other: Visit, visit: Visit) -> bool:
+    def _excused(self, *visits: Visit) -> bool:
         """The documented exceptions: a process that slept past its lease, and clocks that differ by more than it."""
-        claim = self.claims[other.task_id, other.fence]
-        lease_was_over = self.fibers.now >= claim.at + claim.lease
-        slept = other.process.frozen_until > claim.at
-        clocks_differ = visit.process.skew > other.process.skew
+        older, newer = sorted(visits, key=lambda visit: visit.fence)
+        first, second = self.claims[older.task_id, older.fence], self.claims[newer.task_id, newer.fence]
+        lease_was_over = second.at >= first.at + first.lease
+        slept = older.process.frozen_until > first.at
+        clocks_differ = newer.process.skew > older.process.skew
         return slept if lease_was_over else clocks_differ
 
     def noticed(self, channel: str, text: str) -> None:
