@@ -224,4 +224,5 @@ def build(seed: int) -> Stage:
         schedule=Bell(fibers),
         restarted=Bell(fibers),
     )
+    witness.say = stage.tell
     return stage

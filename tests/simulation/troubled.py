@@ -93,10 +93,16 @@ class TroubledStore(Troubled):
     def _seen(self, name: str, of: Any, answer: Any) -> None:
         """Let the witness see what the call has changed."""
         task_id = of if isinstance(of, str) else of.task_id
-        short = f"{type(answer).__name__} {answer.status}" if isinstance(answer, Task) else answer
-        self.stage.tell(self.process.name, f"  {name} {task_id} -> {short}")
+        self.stage.tell(self.process.name, f"  {name} {task_id}: {_short(name, answer)}")
         self.stage.witness.look(task_id, self.process)
         self.stage.written()
+
+
+def _short(name: str, answer: Any) -> str:
+    """What a call brought, in a few words."""
+    if not isinstance(answer, Task):
+        return "done" if answer in (None, True) else str(answer)
+    return f"attempt {answer.number} (fence {answer.fence})" if name == "claim" else str(answer.status)
 
 
 class TroubledQueues(Troubled):
