@@ -13,6 +13,7 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
+from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.settings import Settings
 from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task
@@ -137,6 +138,21 @@ class Store(Protocol):
 
     def series(self, unit: str, since: float, until: float) -> list[tuple[float, Mapping[str, int]]]:
         """(start of the hour or day, counters), oldest first; `unit` is `hour` or `day`, in UTC. No empty ones."""
+        ...
+
+    def recount(self, now: float, retention: float) -> bool:
+        """Check the ledger: count all rows again, or some of them where all take long. True: call again for more.
+
+        Once all are counted, `checked` is what was found. Two who call at a time do no harm.
+        """
+        ...
+
+    def checked(self) -> Ledger | None:
+        """The ledger as the last check that has ended found it; None before the first one."""
+        ...
+
+    def ledger(self, now: float, retention: float) -> Ledger | None:
+        """The ledger as it is now, where counting all rows again takes a moment only; else what `checked` is."""
         ...
 
     def ping(self) -> None:

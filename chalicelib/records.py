@@ -14,9 +14,10 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalicelib import log
+from chalicelib.ledger import Ledger, Recount
 from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task
 
-Record = Task | Request | Expectation | Policy | Attempt | Notice | Channel | Audit
+Record = Task | Request | Expectation | Policy | Attempt | Notice | Channel | Audit | Ledger | Recount
 R = TypeVar("R", bound=Record)
 A = TypeVar("A")
 B = TypeVar("B")

@@ -9,6 +9,7 @@
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
     channels    <channel_id>             a channel
     apps        <source_app>             a source app that has tasks
+    ledger      checked, recount         the last check of the ledger, and the recount of rows under way
     counters#N  total, hour#.., day#..   counters, spread over the shards
     counted#..  counted                  which stream records have been counted
 
@@ -47,8 +48,9 @@ from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from chalicelib import aws, life
+from chalicelib import aws, ledger, life
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
+from chalicelib.ledger import Ledger, Recount
 from chalicelib.life import Refused, Spent, Stale
 from chalicelib.ports import Page, Query
 from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
@@ -87,6 +89,9 @@ PASSED_OVER = 1000
 
 APPS_FRESH = 10
 """Seconds for which the list of source apps is remembered."""
+
+PART = 20
+"""Pages, of 1 MB each at most, of which one call of `recount` counts the rows."""
 
 READERS = 16
 """Partitions of an index that are read at the same time."""
@@ -378,6 +383,17 @@ class Table:
             if not place:
                 return
             limit = limit and 2 * limit
+
+    def scan(self, condition: Condition, names: Sequence[str], after: Key | None) -> tuple[list[Item], Key | None]:
+        """Of the next page of the whole table, these attributes of the items that fit; and where to go on, if anywhere.
+
+        An item is seen once in a scan from end to end, unless it is removed before, or put after the scan began.
+        """
+        place: Any = after and {"pk": {"S": after[0]}, "sk": {"S": after[1]}}
+        with _answering():
+            reply = self._connection.scan(condition, names, exclusive_start_key=place)
+        last = reply.get("LastEvaluatedKey")
+        return reply["Items"], _key(last) if last else None
 
     def put(self, item: Model, condition: Condition | None = None) -> None:
         """Put an item. Raises Stands when the condition does not hold."""
@@ -790,6 +806,59 @@ class DynamoStore:
             self._apps.add(app)
         self._counters.add(changes)
 
+    def recount(self, now: float, retention: float) -> bool:
+        """See `Store.recount`. It counts the rows of `PART` pages; of two who count the same, one is heard."""
+        record = self._record("recount")
+        under_way = from_json(Recount, record.text) if record else Recount()
+        if under_way.rests_until > now:
+            return False
+        counted = self._counted(under_way if under_way.place else ledger.begin(now))
+        if not counted.place:
+            found = self._found(counted, now, retention)
+            self._table.put(Record("ledger", "checked", text=to_json(found)))
+        left = counted if counted.place else ledger.rest(counted)
+        version = int(record.version) + 1 if record else 1
+        saved = self._save(Record("ledger", "recount", text=to_json(left)), version)
+        return saved and counted.place is not None
+
+    def _counted(self, under_way: Recount) -> Recount:
+        """The recount with a part more. A row is counted with the status that it has when it is seen."""
+        for _ in range(PART):
+            items, place = self._table.scan(Row.kind == "task", ["pk", "st", "c"], under_way.place)
+            rows = readable(_standing, ((item["pk"]["S"], item) for item in items))
+            under_way = ledger.add(under_way, rows, place)
+            if place is None:
+                break
+        return under_way
+
+    def _found(self, counted: Recount, now: float, retention: float) -> Ledger:
+        """The ledger, once every row is counted. A row that leaves during a recount is older than the book."""
+        last = self.checked()
+        since = ledger.opens(last, retention=retention, now=now)
+        found = Ledger(
+            since=since,
+            until=counted.until,
+            retention=retention,
+            entered=self._counters.accepted(since, counted.until),
+            beside=ledger.beside(counted, since),
+            standing=counted.standing,
+            checked_at=now,
+        )
+        return ledger.close(last, found)
+
+    def checked(self) -> Ledger | None:
+        """See `Store.checked`."""
+        record = self._record("checked")
+        return from_json(Ledger, record.text) if record else None
+
+    def ledger(self, now: float, retention: float) -> Ledger | None:  # noqa: ARG002 - rows are counted by a schedule
+        """See `Store.ledger`: the last check."""
+        return self.checked()
+
+    def _record(self, name: str) -> Record | None:
+        item = self._table.get(("ledger", name))
+        return Record.from_raw_data(dict(item)) if item else None
+
     def ping(self) -> None:
         """See `Store.ping`."""
         self._table.get(("ping", "ping"))
@@ -833,6 +902,11 @@ def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:
     """The row, when its task matches, by what the row alone tells."""
     row = Row.from_raw_data(dict(item))
     return row if matches(task_of(row, {})) else None
+
+
+def _standing(item: Item) -> tuple[str, float]:
+    """Where the task of a row stands, and when it was accepted."""
+    return item["st"]["S"], float(item["c"]["N"])
 
 
 def _sendable(task: Task) -> Task:
@@ -965,6 +1039,12 @@ class Counters:
                 start = float(item["sk"]["S"].partition("#")[2])
                 found.setdefault(start, Counter()).update(_counts(item))
         return sorted(found.items())
+
+    def accepted(self, since: float, until: float) -> int:
+        """Tasks accepted from the start of a day on and before the start of an hour."""
+        today = until // DAY * DAY
+        spans = [*self.series("day", since, today), *self.series("hour", max(since, today), until)]
+        return sum(counts.get("accepted", 0) for _, counts in spans)
 
     def _owners(self) -> list[str]:
         return [f"counters#{shard}" for shard in range(self._shards)]

@@ -12,9 +12,11 @@ from uuid import uuid4
 import boto3
 import pytest
 from moto import mock_aws
+from pynamodb.expressions.operand import Path
 
 from chalicelib import aws
 from chalicelib.settings import Settings, load
+from chalicelib.store import UNITS, DynamoStore, Row
 from infra.resources import make_queues, make_table
 from tests import emulators
 
@@ -62,6 +64,20 @@ def queues(endpoint: str) -> Settings:
     policy = {"deadLetterTargetArn": exhausted["Attributes"]["QueueArn"], "maxReceiveCount": MOST_RECEIVES}
     sqs.set_queue_attributes(QueueUrl=settings.task_queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
     return settings
+
+
+def expire(store: DynamoStore, now: float) -> None:
+    """Remove every item whose `expires_at` is past: the emulators have no such clock as ours."""
+    expired = store._table._connection.scan(Row.expires_at <= now, ["pk", "sk"])["Items"]
+    for item in expired:
+        store._table.delete((item["pk"]["S"], item["sk"]["S"]), Row.expires_at <= now)
+
+
+def miscount(store: DynamoStore, at: float, n: int) -> None:
+    """Say that `n` more tasks were accepted in the hour and on the day of `at`."""
+    spans = [f"{unit}#{int(at // seconds * seconds):012d}" for unit, seconds in UNITS.items()]
+    adding = [Path("accepted").add(n)]
+    store._table.transact(updates=[store._table.updating(("counters#0", span), adding) for span in spans])
 
 
 def _settings(endpoint: str, made: Mapping[str, str]) -> Settings:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from chalicelib.embedded import MEMORY, MOST_RECEIVES, open_embedded
 from chalicelib.ports import Queues, Store
 from chalicelib.queues import COUNT_FRESH, SqsQueues
 from chalicelib.settings import load
-from chalicelib.store import DynamoStore
+from chalicelib.store import DynamoStore, Row
 from infra.stream import Stream
 from tests.contract import aws
 from tests.contract.samples import NOW
@@ -28,10 +29,15 @@ from tests.contract.samples import NOW
 class StoreBackend:
     """A store under test. `settle` waits until lists and counters show what was written.
 
+    `expire` removes what has expired by then, as time does. `lose` removes the row of a task, and `miscount` adds
+    to the tasks that were accepted in an hour, both behind kkbida's back.
     `parallel`: it bears callers on several threads at a time.
     """
 
     store: Store
+    expire: Callable[[float], None]
+    lose: Callable[[str], None]
+    miscount: Callable[[float, int], None]
     settle: Callable[[], None] = lambda: None
     parallel: bool = True
 
@@ -77,7 +83,19 @@ class FakeClock:
 @contextmanager
 def _embedded_store(path: str) -> Iterator[StoreBackend]:
     store, _ = open_embedded(path, load({}), FakeClock())
-    yield StoreBackend(store=store)
+
+    def expire(now: float) -> None:
+        store.sweep(now, 1000)
+
+    def lose(task_id: str) -> None:
+        store.database.write(lambda tx: tx.execute("DELETE FROM tasks WHERE task_id = ?", (task_id,)))
+
+    yield StoreBackend(
+        store=store,
+        expire=expire,
+        lose=lose,
+        miscount=lambda at, n: store.database.write(lambda tx: tx.count(at, {"accepted": n})),
+    )
     store.close()
 
 
@@ -106,7 +124,14 @@ def _dynamo(server: AbstractContextManager[str], **traits: Any) -> Iterator[Stor
     with server as endpoint:
         settings = aws.table(endpoint)
         store, stream = DynamoStore(settings), Stream(endpoint, settings.table)
-        yield StoreBackend(store=store, settle=lambda: stream.drain(store.count), **traits)
+        yield StoreBackend(
+            store=store,
+            expire=partial(aws.expire, store),
+            lose=lambda task_id: store._table.delete((task_id, "task"), Row.task_id.exists()),
+            miscount=partial(aws.miscount, store),
+            settle=lambda: stream.drain(store.count),
+            **traits,
+        )
 
 
 @contextmanager

@@ -230,6 +230,87 @@ def test_a_file_that_cannot_be_used_is_named(path: Path, spoil: Callable[[Path],
         assert str(path) in str(refused.value)
 
 
+# ── a file of an earlier version ─────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def first_version(path: Path) -> Path:
+    connection = sqlite3.connect(path)
+    connection.executescript((ROOT / "tests" / "unit" / "version-1.sql").read_text())
+    connection.close()
+    return path
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return int(found)
+
+
+def test_a_file_of_the_first_version_opens_with_all_it_has_and_does_all_there_is(first_version: Path) -> None:
+    for _ in range(2):  # the second time it is one of this version
+        with opened(first_version) as (store, queues):
+            stand = {name: (it := store.get(name)) and str(it.status) for name in ("pending", "retrying", "delivered")}
+            assert stand == {name: name for name in stand}
+            assert (store.channels(), store.notices("delivered")) == ([channel()], [notice("delivered")])
+            assert queues.in_flight(Queue.TASKS) == 0
+            found = store.ledger(NOW, RETENTION)
+            assert (found.accepted, found.balanced) == (3, True)
+            store.recount(NOW, RETENTION)
+            assert store.checked() == found
+        assert version(first_version) == len(embedded.SCHEMAS) > 1
+
+
+def test_a_file_that_could_not_be_brought_up_to_date_is_as_it_was(
+    first_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded, "SCHEMAS", (embedded.SCHEMA_1, "CREATE TABLE half (n); CREATE TABLE half (n);"))
+        with pytest.raises(SettingsError, match="cannot be used"), opened(first_version):
+            pass
+    assert version(first_version) == 1
+    with opened(first_version) as (store, _):
+        assert store._rows("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+        assert store.ledger(NOW, RETENTION).accepted == 3
+
+
+# ── the ledger ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_last_check_is_there_after_it_was_closed(path: Path) -> None:
+    with opened(path) as (store, _):
+        store.add(task())
+        store.recount(NOW, RETENTION)
+        found = store.checked()
+    with opened(path) as (store, _):
+        assert store.checked() == found is not None
+
+
+def test_both_sides_of_the_ledger_are_of_one_moment(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_look = embedded._checked
+
+    def meanwhile(connection: sqlite3.Connection) -> Any:
+        found = first_look(connection)
+        store.add(task())
+        return found
+
+    monkeypatch.setattr(embedded, "_checked", meanwhile)
+    checks = [store.ledger(NOW, RETENTION) for _ in range(3)]
+    assert [(found.entered, found.gap) for found in checks] == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_whoever_looks_while_tasks_pour_in_sees_a_ledger_that_adds_up(store: EmbeddedStore) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        adding = [pool.submit(lambda: [store.add(task()) for _ in range(150)]) for _ in range(4)]
+        looks = [store.ledger(NOW, RETENTION)]
+        while not all(each.done() for each in adding):
+            looks.append(store.ledger(NOW, RETENTION))
+    assert {found.gap for found in looks} == {0}
+    assert len({found.accepted for found in looks}) > 10, "it was looked at all the while"
+    assert store.ledger(NOW, RETENTION).accepted == 600
+
+
 # ── one fsync for all who wait ───────────────────────────────────────────────────────────────────
 
 
