@@ -99,6 +99,11 @@ def stats() -> Response:
     return _answer("stats")
 
 
+@app.route("/v1/ledger", methods=["GET"])
+def ledger() -> Response:
+    return _answer("ledger")
+
+
 @app.route("/v1/health", methods=["GET"])
 def health() -> Response:
     return _answer("health")

@@ -225,14 +225,23 @@ def _or(given: float | None, default: float) -> float:
     return default if given is None else given
 
 
+def ledger(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
+    """GET /v1/ledger: whether every task accepted from `since` on and before `until` still stands somewhere."""
+    return Answer(200, show.ledger(world.store.ledger(world.clock.now(), world.settings.retention)))
+
+
 def health(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/health: 200 when tasks can be stored, else 503. Open to everybody, so it says no more than that."""
+    """GET /v1/health: 200 when tasks can be stored, else 503; and whether the ledger added up when last checked.
+
+    Open to everybody, so it says no more than that.
+    """
     try:
         world.store.ping()
+        checked = world.store.checked()
     except Unavailable as unavailable:
         log.event("health.bad", metrics={"Unhealthy": 1}, request_id=call.request_id, why=unavailable.detail)
         return Answer(503, {"status": "unavailable"}, {"Retry-After": str(unavailable.retry_after)})
-    return Answer(200, {"status": "ok"})
+    return Answer(200, {"status": "ok", "ledger": show.balance(checked)})
 
 
 # ── the query of a GET ───────────────────────────────────────────────────────────────────────────
@@ -310,7 +319,7 @@ VIEWS: Mapping[str, View] = {
     view.__name__: view
     for view in (
         submit, look, list_tasks, resend, cancel, deliver_now, list_channels, create_channel, change_channel,
-        remove_channel, test_channel, stats, health,
+        remove_channel, test_channel, stats, ledger, health,
     )
 }  # fmt: skip
 """Every view, under the name that app.py calls it by."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.ledger import Ledger
 from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task, evolve
 
 HIDDEN = "***"
@@ -186,6 +187,32 @@ def totals(counts: Mapping[str, int]) -> dict[str, int]:
     return {
         "accepted": counts.get("accepted", 0), **standing, "failed_attempts": counts.get("failed_attempts", 0)
     }  # fmt: skip
+
+
+def ledger(it: Ledger | None) -> dict[str, Json]:
+    """The two sides of the ledger, and whether and when they added up; zeros and nulls before the first check."""
+    if it is None:
+        return _UNCHECKED
+    return {
+        "accepted": it.accepted,
+        **{status: it.standing.get(status, 0) for status in _STANDING},
+        "balanced": it.balanced,
+        "checked_at": time(it.checked_at),
+        "balanced_at": time(it.balanced_at),
+        "since": time(it.since),
+        "until": time(it.until),
+    }
+
+
+_UNCHECKED: dict[str, Json] = {
+    **dict.fromkeys(("accepted", *_STANDING), 0),
+    **dict.fromkeys(("balanced", "checked_at", "balanced_at", "since", "until")),
+}
+
+
+def balance(it: Ledger | None) -> str:
+    """The same in one word."""
+    return "unchecked" if it is None else "balanced" if it.balanced else "unbalanced"
 
 
 def series(starts: Sequence[float], counted: Iterable[tuple[float, Mapping[str, int]]]) -> list[dict[str, Any]]:

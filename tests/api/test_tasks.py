@@ -278,7 +278,7 @@ def test_a_bad_resend_changes_nothing() -> None:
 
 def test_a_closed_api_answers_401_to_everything_but_health() -> None:
     house = House(KKBIDA_OPEN_API="0")
-    for view in ("submit", "list_tasks", "look", "stats", "list_channels", "create_channel", "resend"):
+    for view in ("submit", "list_tasks", "look", "stats", "ledger", "list_channels", "create_channel", "resend"):
         status, problem = house.call(view, path={"task_id": "x"})
         assert (status, problem["code"]) == (401, "unauthorized"), view
-    assert house.call("health") == (200, {"status": "ok"})
+    assert house.call("health")[0] == 200
