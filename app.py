@@ -1,4 +1,4 @@
-"""The front door: every route, both queue consumers, the stream's counter, one schedule. Each body is one call.
+"""The front door: every route, both queue consumers, the stream's counter, two schedules. Each body is one call.
 
 Nothing here touches AWS at import (`chalice package` imports it), and each function imports only what it runs.
 """
@@ -130,6 +130,13 @@ def reconcile(event: CloudWatchEvent) -> None:
     from chalicelib.delivery.reconcile import reconcile
 
     reconcile(world.current(), seconds=45)
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES))
+def check_ledger(event: CloudWatchEvent) -> None:
+    from chalicelib.check import check
+
+    check(world.current(), seconds=45)
 
 
 @app.on_dynamodb_record(stream_arn=PLACEHOLDER.format("dynamodb"), batch_size=1000)

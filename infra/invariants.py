@@ -153,6 +153,15 @@ def _wide(role: str, statement: Mapping[str, Any]) -> Findings:
         yield f"{role}: {actions} are allowed on every resource"
 
 
+def one_who_scans(template: Template) -> Findings:
+    """Nobody but the check of the ledger reads the table from end to end: it alone is bounded in what that costs."""
+    for role, properties in _of_type(template, "AWS::IAM::Role").items():
+        for policy in properties.get("Policies", []):
+            actions = {action for each in policy["PolicyDocument"]["Statement"] for action in _listed(each["Action"])}
+            if "dynamodb:Scan" in actions and role != "CheckLedgerRole":
+                yield f"{role} may scan the table"
+
+
 def private_buckets(template: Template) -> Findings:
     """Nothing in a bucket can be made public, by whatever means."""
     block = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
@@ -192,12 +201,17 @@ def alarms_wanted(template: Template) -> Findings:
     functions = _of_type(template, "AWS::Lambda::Function")
     wanted = {("ApproximateAgeOfOldestMessage", queue) for queue in CONSUMERS}
     wanted |= {("Errors", function) for function in functions}
-    wanted |= {("IteratorAge", "Count"), ("ReconcilePasses", "AWS::StackName")}
+    wanted |= {("IteratorAge", "Count"), ("LedgerUnbalanced", "AWS::StackName")}
+    wanted |= {(metric, "AWS::StackName") for metric in SILENCES}
     for metric, resource in sorted(wanted - there):
         yield f"No alarm on {metric} of {resource}"
     for alarm in alarms:
-        if alarm["MetricName"] == "ReconcilePasses" and alarm.get("TreatMissingData") != "breaching":
-            yield "The reconciler's silence must be an alarm: TreatMissingData must be breaching"
+        if alarm["MetricName"] in SILENCES and alarm.get("TreatMissingData") != "breaching":
+            yield f"Silence of {alarm['MetricName']} must be an alarm: TreatMissingData must be breaching"
+
+
+SILENCES = frozenset({"ReconcilePasses", "LedgerChecks"})
+"""Metrics that come at every run of a schedule: when they do not, nobody is at work."""
 
 
 def _named(alarm: Mapping[str, Any]) -> str:
@@ -298,6 +312,7 @@ RULES: tuple[Callable[[Template], Findings], ...] = (
     encrypted_queues,
     own_policies,
     no_wildcards,
+    one_who_scans,
     private_buckets,
     alarms_see,
     alarms_wanted,

@@ -30,6 +30,9 @@ message, so a few targets that hang must not hold them all; more than 4 made not
 RECONCILE_EVERY = 5
 """Seconds. On AWS it is a minute; here a look costs nothing."""
 
+CHECK_EVERY = 60
+"""Seconds. On AWS it is five minutes; here a million tasks are counted in one or two tenths of a second."""
+
 SWEEP_EVERY, SWEEP_MOST = 5, 500
 """Seconds, and expired tasks removed each time: DynamoDB does it by itself."""
 
@@ -124,11 +127,15 @@ def _product(own: socket.socket, partner: socket.socket) -> Iterator[None]:
 
 
 def _sources(here: World) -> list[sources.Loop]:
-    """What feeds each handler: on AWS these are event source mappings and a schedule."""
+    """What feeds each handler: on AWS these are event source mappings and schedules."""
     import app  # noqa: PLC0415 - as above
 
-    reconcile = function("reconcile", app.reconcile, FUNCTION_SECONDS)
-    loops = [_upkeep(here), sources.steady(lambda _stop: reconcile(sources.scheduled_event()), pause=RECONCILE_EVERY)]
+    loops = [_upkeep(here)]
+    for name, scheduled, pause in (
+        ("reconcile", app.reconcile, RECONCILE_EVERY),
+        ("check-ledger", app.check_ledger, CHECK_EVERY),
+    ):
+        loops.append(sources.schedule(function(name, scheduled, FUNCTION_SECONDS), pause=pause))
     for queue, handler in ((Queue.TASKS, app.deliver), (Queue.EXHAUSTED, app.tell)):
         invoke = function(queue, handler, FUNCTION_SECONDS)
         loops += sources.pollers(here.queues, queue, invoke, runs=RUNS[queue])

@@ -151,6 +151,11 @@ def _identifier(failure: object) -> object:
 # ── a schedule ───────────────────────────────────────────────────────────────────────────────────
 
 
+def schedule(invoke: Invoke, *, pause: float) -> Loop:
+    """A loop that calls the handler again and again, `pause` seconds apart."""
+    return steady(lambda _stop: invoke(scheduled_event()), pause=pause)
+
+
 def scheduled_event() -> context.Event:
     """The event that EventBridge makes when a schedule is due."""
     return {

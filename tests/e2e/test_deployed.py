@@ -159,7 +159,7 @@ def test_a_task_whose_message_is_lost_is_found_by_the_reconciler(opened: Stack, 
     opened.client("sqs").purge_queue(QueueUrl=opened.outputs["TaskQueueUrl"])
     let_time_pass(opened, task_id)
 
-    run_reconcile(opened)
+    run_schedule(opened, "Reconcile")
 
     until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
 
@@ -173,11 +173,11 @@ def let_time_pass(stack: Stack, task_id: str) -> None:
     )
 
 
-def run_reconcile(stack: Stack) -> None:
-    """What the schedule does once a minute."""
+def run_schedule(stack: Stack, function: str) -> None:
+    """What the schedule of the function does when it is due."""
     event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "account": "0"}
     event |= {"time": "2026-12-01T00:00:00Z", "region": "us-east-1", "resources": [], "detail": {}}  # type: ignore[dict-item]
-    ran = stack.client("lambda").invoke(FunctionName=stack.resource("Reconcile"), Payload=json.dumps(event))
+    ran = stack.client("lambda").invoke(FunctionName=stack.resource(function), Payload=json.dumps(event))
     assert "FunctionError" not in ran, ran["Payload"].read()
 
 
@@ -186,6 +186,18 @@ def test_the_stream_feeds_the_counters(opened: Stack, partner: str) -> None:
     opened.call("POST", "/v1/tasks", {"url": f"{partner}/ok"})
 
     until(lambda: opened.call("GET", "/v1/stats").json()["totals"]["accepted"] > before, "the count")
+
+
+def test_the_ledger_is_checked_and_adds_up(opened: Stack, partner: str) -> None:
+    assert opened.call("POST", "/v1/tasks", {"url": f"{partner}/ok"}).status_code == 202
+
+    run_schedule(opened, "CheckLedger")
+
+    ledger = opened.call("GET", "/v1/ledger").json()
+    assert ledger["accepted"] > 0
+    assert ledger["balanced"] is True
+    assert ledger["checked_at"] == ledger["balanced_at"]
+    assert opened.call("GET", "/v1/health").json() == {"status": "ok", "ledger": "balanced"}
 
 
 def test_a_stack_deployed_without_a_thought_lets_nobody_in(endpoint: str) -> None:

@@ -28,7 +28,7 @@ def test_the_zip_runs_by_itself(archive: Path, tmp_path: Path) -> None:
         import sys
         sys.path.insert(0, sys.argv[1])
         import app, boto3, chalicelib.world, chalicelib.api, chalicelib.store, chalicelib.queues
-        import chalicelib.delivery.deliver, chalicelib.delivery.reconcile, chalicelib.notify.notify
+        import chalicelib.delivery.deliver, chalicelib.delivery.reconcile, chalicelib.notify.notify, chalicelib.check
         for service in ("sqs", "dynamodb"):
             boto3.client(service, region_name="eu-west-1")
         ours = {module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ("app", "boto3")}

@@ -133,6 +133,19 @@ def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     assert messages.count("attempt.ended") == 1
 
 
+def test_the_ledger_is_checked_all_the_while(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        deadline = time.monotonic() + PATIENCE
+        while (health := run.api("GET", "/v1/health").json)["ledger"] == "unchecked" and time.monotonic() < deadline:
+            continue
+        assert health == {"status": "ok", "ledger": "balanced"}
+        run.submit({"url": f"{run.access['receiver']}/ok"})
+        ledger = run.api("GET", "/v1/ledger").json
+        assert (ledger["accepted"], ledger["balanced"]) == (1, True)
+    messages = [json.loads(line)["message"] for line in (tmp_path / "kkbida.log").read_text().splitlines()]
+    assert "ledger.checked" in messages
+
+
 def two_ports_in_a_row() -> tuple[int, socket.socket]:
     """A port that was free just now, and a socket that holds the next one."""
     while True:
