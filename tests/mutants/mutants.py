@@ -25,6 +25,7 @@ class Mutant:
 
 
 LIFE = "chalicelib/life.py"
+LEDGER = "chalicelib/ledger.py"
 DELIVER = "chalicelib/delivery/deliver.py"
 NOTIFY = "chalicelib/notify/notify.py"
 EMBEDDED = "chalicelib/embedded.py"
@@ -216,6 +217,27 @@ MUTANTS = (
         "    if not _write_task(tx, old, new):\n        return _standing(tx, old.task_id)\n",
         "    if not _write_task(tx, old, new):\n        if audit is not None:\n            _write_audit(tx, audit)\n"
         "        return _standing(tx, old.task_id)\n",
+    ),
+    # ── the ledger ──
+    Mutant("the ledger always adds up", LEDGER, "        return self.gap == 0\n", "        return True\n"),
+    Mutant("the ledger misses tasks that have left", LEDGER, " // DAY + 1) * DAY", " // DAY) * DAY"),
+    Mutant(
+        "the ledger goes by a retention that was just raised",
+        LEDGER,
+        "raised = last is not None and",
+        "raised = False and last and",
+    ),
+    Mutant(
+        "the ledger reads its two sides one after the other",
+        EMBEDDED,
+        '        connection.execute("BEGIN")\n        yield connection\n        connection.execute("COMMIT")\n',
+        "        yield connection\n",
+    ),
+    Mutant(
+        "DynamoDB: the ledger does not know today's hours",
+        DYNAMO,
+        'spans = [*self.series("day", since, today), *self.series("hour", max(since, today), until)]',
+        'spans = self.series("day", since, today)',
     ),
     # ── the same rules once more, as a condition of DynamoDB ──
     Mutant("DynamoDB: drop the lease check", DYNAMO, "            & (Row.lease_until <= now)\n", ""),
