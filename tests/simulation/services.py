@@ -85,6 +85,13 @@ def look_after(stage: Stage) -> None:
             stage.fibers.spawn(stage.infra, partial(invoke, stage, process, work, RECONCILE_LIMIT))
 
 
+def audit(stage: Stage) -> None:
+    """Look at the ledger now and then, in the middle of the storm."""
+    while not stage.faults.calm:
+        stage.fibers.sleep(stage.random.uniform(10, 900))
+        stage.witness.check_ledger()
+
+
 def deploy_now_and_then(stage: Stage) -> None:
     """Restart everything, some hours in the storm."""
     while not stage.faults.calm:

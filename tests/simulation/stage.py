@@ -27,7 +27,7 @@ from tests.simulation.outside import Outside
 from tests.simulation.timeline import Timeline
 from tests.simulation.troubled import Surprise, TroubledHttp, TroubledQueues, TroubledStore
 from tests.simulation.weather import OF_MESSAGES, OF_NETWORKS, Fault, Faults, draw
-from tests.simulation.witness import Witness
+from tests.simulation.witness import RETENTION, Witness
 
 Expected = (Unavailable, Surprise)
 """What a step may meet when we trouble it."""
@@ -194,7 +194,7 @@ def build(seed: int) -> Stage:
     settings = load(
         {
             "KKBIDA_OPEN_API": "1",
-            "KKBIDA_RETENTION_DAYS": "365",
+            "KKBIDA_RETENTION_DAYS": str(RETENTION // 86_400),
             "KKBIDA_GRACE": random.choice(("60", "600")),
             "KKBIDA_IN_FLIGHT_LIMIT": random.choice(("2", "100000", "100000")),
         }

@@ -82,6 +82,7 @@ def _begin(stage: Stage, calm: float) -> None:
         *(partial(services.poll, stage, queue, f"{queue}-{n}") for queue, most in POLLERS.items() for n in range(most)),
         partial(services.look_after, stage),
         partial(services.deploy_now_and_then, stage),
+        partial(services.audit, stage),
         partial(people.clerk, stage),
     ]
     for actor in actors:

@@ -27,6 +27,9 @@ PARKED = 40_000
 NOT_SHORT = 2000
 """Seconds of a deadline that makes nobody look after a task earlier."""
 
+RETENTION = 365 * 86_400
+"""Seconds for which a finished task is kept: longer than any story."""
+
 Say = Callable[[str, str], None]
 
 
@@ -237,8 +240,15 @@ class Witness:
             if task_id == task.task_id and done[action] < times:
                 yield f"{action} was answered {times} times and audited {done[action]} times"
 
+    def check_ledger(self) -> None:
+        """(6) The product's own ledger, at any moment."""
+        ledger = self.store.ledger(self.fibers.now, RETENTION)
+        self._require(ledger.balanced, f"(6) the ledger does not add up: {ledger}")
+        self._require(ledger.accepted == len(self.tasks), f"(6) it knows {ledger.accepted} of {len(self.tasks)} tasks")
+
     def _check_sums(self) -> None:
         """(6) What was counted on the way, and a count of what is there."""
+        self.check_ledger()
         there: Counter[str] = Counter()
         cursor: str | None = None
         while True:
