@@ -816,7 +816,7 @@ def _read_cursor(cursor: str | None) -> Place:
         task_id.encode()
         return float(created_at), task_id
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        fault = Fault("cursor", "must be the cursor of an earlier page")
+        fault = Fault("query:cursor", "must be the cursor of an earlier page")
         raise InvalidRequest(faults=(fault,)) from error
 
 

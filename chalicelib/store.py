@@ -951,7 +951,7 @@ def _place(cursor: str) -> str:
     except ValueError:
         place = ""
     if len(cursor) > MOST_CURSOR or not CURSOR.fullmatch(place):
-        raise InvalidRequest(faults=(Fault("cursor", "must be the cursor of an earlier page"),))
+        raise InvalidRequest(faults=(Fault("query:cursor", "must be the cursor of an earlier page"),))
     return place
 
 

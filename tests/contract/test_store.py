@@ -519,7 +519,7 @@ def test_a_cursor_that_is_none_is_the_callers_fault(store: Store) -> None:
     for cursor in CURSORS:
         with pytest.raises(InvalidRequest) as refused:
             store.page(Query(), cursor, 10)
-        assert [fault.pointer for fault in refused.value.faults] == ["cursor"], cursor
+        assert [fault.pointer for fault in refused.value.faults] == ["query:cursor"], cursor
 
 
 def test_a_cursor_that_is_far_too_long_is_none(store_backend: StoreBackend) -> None:
