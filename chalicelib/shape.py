@@ -1,18 +1,24 @@
-"""The shape of JSON that comes in: small declarations, checked whole. Pure.
+"""The shape of JSON that comes in or goes out: small declarations, checked whole. Pure.
 
 A declaration says what is asked for; `faults` finds everything that is wrong, each with its JSON pointer,
-so that a caller mends a request once. Nothing is converted: what passes is used as it came.
+so that a caller mends a request once. Nothing is converted: what passes is used as it came. The same declaration
+tells itself in words (`form`, for docs/reference.md) and as JSON Schema (`schema`, for /openapi.json).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import UTC, datetime
+from math import inf, isfinite
 from typing import Any, Protocol
 
 from chalicelib.errors import Fault, InvalidRequest
 from chalicelib.task import Json
+
+Schema = dict[str, Json]
+"""A JSON Schema (2020-12)."""
 
 
 class Shape(Protocol):
@@ -24,6 +30,10 @@ class Shape(Protocol):
 
     def form(self) -> str:
         """The shape in words, for the reference."""
+        ...
+
+    def schema(self) -> Schema:
+        """The shape as JSON Schema: whatever has the shape is valid by it."""
         ...
 
 
@@ -45,13 +55,25 @@ def name_of(value: Json) -> str:
     return "null" if value is None else names.get(type(value), "a list")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Field:
-    """One member of an object: its shape, whether it must be there, what it is for."""
+    """One member of an object, or one parameter: its shape, what it is for, whether it must be there.
+
+    `default`: what a parameter is that was not given.
+    """
 
     shape: Shape
     help: str = ""
+    _: KW_ONLY
     required: bool = False
+    default: Json = None
+
+    def schema(self) -> Schema:
+        """As JSON Schema, with the help. Beside a name of its own a shape has no room for it."""
+        found = self.shape.schema()
+        if "title" in found:
+            found = {"allOf": [found]}
+        return {**found, **({"description": self.help} if self.help else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +88,46 @@ class Anything:
         """In words."""
         return "any JSON"
 
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class OrNull:
+    """A value of the shape, or null."""
+
+    shape: Shape
+
+    def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
+        """Those of the shape, unless the value is null."""
+        return iter(()) if value is None else self.shape.faults(value, pointer)
+
+    def form(self) -> str:
+        """In words."""
+        return f"{self.shape.form()}; or null"
+
+    def schema(self) -> Schema:
+        """As JSON Schema: with null among the types, and among the choices."""
+        found = self.shape.schema()
+        if "title" in found:
+            return {"anyOf": [found, {"type": "null"}]}
+        more = {"type": [found["type"], "null"]} if "type" in found else {}
+        return {**found, **more, **({"enum": [*found["enum"], None]} if "enum" in found else {})}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A string of `least` to `most` characters; one of `choices`, if there are any."""
+    """A string of `least` to `most` characters; one of `choices`, if there are any; of `visible` ASCII only, if so.
+
+    `format` is what JSON Schema calls its kind. It is told, and not checked.
+    """
 
     least: int = 0
-    most: int
+    most: float = inf
     choices: tuple[str, ...] = ()
+    visible: bool = False
+    format: str = ""
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type, length or word."""
@@ -83,20 +137,72 @@ class Text:
             yield Fault(pointer, f"must be one of {', '.join(self.choices)}")
         elif not self.least <= len(value) <= self.most:
             yield Fault(pointer, f"must have {self.least} to {self.most} characters, and has {len(value)}")
+        elif self.visible and not (value.isascii() and value.isprintable()):
+            yield Fault(pointer, "must have visible ASCII characters only")
 
     def form(self) -> str:
         """In words."""
         if self.choices:
             return "one of " + ", ".join(f"`{choice}`" for choice in self.choices)
-        return f"text, {self.least} to {self.most} characters"
+        kind = "visible ASCII text" if self.visible else "text"
+        return f"{kind}, {self.least} to {self.most} characters" if isfinite(self.most) else kind
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        if self.choices:
+            return {"type": "string", "enum": [str(choice) for choice in self.choices]}
+        more = {"pattern": "^[ -~]*$"} if self.visible else {}
+        more |= {"format": self.format} if self.format else {}
+        return {"type": "string", **_bounds("Length", self.least, self.most), **more}
+
+
+def _bounds(what: str, least: float, most: float) -> Schema:
+    """The keywords for how many `what` there may be, where they say anything."""
+    return ({f"min{what}": least} if least else {}) | ({f"max{what}": most} if isfinite(most) else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A moment of the years 1970 to 2999, as RFC 3339 writes it. One without an offset is in UTC."""
+
+    def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
+        """Wrong type, no such moment, or out of range."""
+        if not isinstance(value, str):
+            yield Fault(pointer, f"must be a string, not {name_of(value)}")
+            return
+        try:
+            at = seconds(value)
+        except (ValueError, OverflowError):
+            yield Fault(pointer, "must be a time as in RFC 3339, such as 2026-12-01T08:00:00Z")
+        else:
+            if not 0 <= at < LAST_TIME:
+                yield Fault(pointer, "must lie in the years 1970 to 2999")
+
+    def form(self) -> str:
+        """In words."""
+        return "time (RFC 3339)"
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        return {"type": "string", "format": "date-time"}
+
+
+LAST_TIME = 32_503_680_000
+"""Seconds since the epoch: the year 3000."""
+
+
+def seconds(time: str) -> float:
+    """A time as seconds since the epoch. Raises ValueError or OverflowError when it is none."""
+    at = datetime.fromisoformat(time)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
     """A number from `least` to `most`; whole, if it must be. True and false are none."""
 
-    least: float
-    most: float
+    least: float = -inf
+    most: float = inf
     whole: bool = False
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
@@ -109,7 +215,14 @@ class Number:
 
     def form(self) -> str:
         """In words."""
-        return f"{'whole number' if self.whole else 'number'}, {self.least:,} to {self.most:,}"
+        kind = "whole number" if self.whole else "number"
+        return f"{kind}, {self.least:,} to {self.most:,}" if isfinite(self.most) else kind
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        bounds = {"minimum": self.least, "maximum": self.most}
+        kind = "integer" if self.whole else "number"
+        return {"type": kind, **{name: bound for name, bound in bounds.items() if isfinite(bound)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +238,10 @@ class Flag:
         """In words."""
         return "true or false"
 
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        return {"type": "boolean"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOf:
@@ -132,7 +249,7 @@ class ListOf:
 
     shape: Shape
     least: int = 0
-    most: int
+    most: float = inf
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type or length, and every fault of every item."""
@@ -146,7 +263,12 @@ class ListOf:
 
     def form(self) -> str:
         """In words."""
-        return f"list of {self.least} to {self.most}: {self.shape.form()}"
+        size = f" {self.least} to {self.most}" if isfinite(self.most) else ""
+        return f"list of{size}: {self.shape.form()}"
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        return {"type": "array", "items": self.shape.schema(), **_bounds("Items", self.least, self.most)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +276,8 @@ class MapOf:
     """An object whose keys the caller chooses: at most `most`, of at most `longest` characters; values of one shape."""
 
     shape: Shape
-    most: int
-    longest: int = 200
+    most: float = inf
+    longest: float = inf
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type or size, and every fault of every value."""
@@ -171,14 +293,30 @@ class MapOf:
 
     def form(self) -> str:
         """In words."""
-        return f"object of up to {self.most} members: {self.shape.form()}"
+        size = f" of up to {self.most} members" if isfinite(self.most) else ""
+        return f"object{size}: {self.shape.form()}"
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        names = _bounds("Length", 0, self.longest)
+        return {
+            "type": "object",
+            "additionalProperties": self.shape.schema(),
+            **_bounds("Properties", 0, self.most),
+            **({"propertyNames": names} if names else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """An object with the members that are declared, and no others. A member that is null counts as absent."""
+    """An object that comes in, with the members that are declared, and no others. One that is null counts as absent.
 
+    `name` is what the document calls it, `example` one that has the shape.
+    """
+
+    name: str = ""
     fields: Mapping[str, Field] = field(default_factory=dict)
+    example: Json = None
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type, unknown and missing members, and every fault of every member."""
@@ -197,6 +335,58 @@ class Record:
     def form(self) -> str:
         """In words."""
         return "object, see there"
+
+    def schema(self) -> Schema:
+        """As JSON Schema. What may be absent may be null as well."""
+        members = {
+            key: declared if declared.required else replace(declared, shape=OrNull(declared.shape))
+            for key, declared in self.fields.items()
+        }
+        required = [key for key, declared in self.fields.items() if declared.required]
+        more = {"examples": [self.example]} if self.example else {}
+        return {**_object(self.name, members, required), "additionalProperties": False, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """An object that goes out: the members of `fields` are always there, those of `sometimes` are not; no others.
+
+    As JSON Schema it is open all the same: a later release may show more, and readers pass over what they do not know.
+    """
+
+    name: str = ""
+    fields: Mapping[str, Field]
+    sometimes: Mapping[str, Field] = field(default_factory=dict)
+
+    def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
+        """Wrong type, undeclared and missing members, and every fault of every member."""
+        if not isinstance(value, dict):
+            yield Fault(pointer, f"must be an object, not {name_of(value)}")
+            return
+        declared = {**self.fields, **self.sometimes}
+        for key, item in value.items():
+            if key not in declared:
+                yield Fault(child(pointer, key), "is not declared")
+            else:
+                yield from declared[key].shape.faults(item, child(pointer, key))
+        yield from (Fault(child(pointer, key), "is missing") for key in self.fields if key not in value)
+
+    def form(self) -> str:
+        """In words."""
+        return f"`{self.name}`"
+
+    def schema(self) -> Schema:
+        """As JSON Schema."""
+        return _object(self.name, {**self.fields, **self.sometimes}, list(self.fields))
+
+
+def _object(name: str, members: Mapping[str, Field], required: list[str]) -> Schema:
+    return {
+        **({"title": name} if name else {}),
+        "type": "object",
+        "properties": {key: declared.schema() for key, declared in members.items()},
+        **({"required": required} if required else {}),
+    }
 
 
 def parse(raw: bytes) -> Any:

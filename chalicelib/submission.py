@@ -34,6 +34,7 @@ STATUS = Text(least=1, most=20)
 WAIT = Number(least=0, most=MOST_WAIT)
 
 EXPECT = Record(
+    name="Expect",
     fields={
         "status": Field(
             shape=ListOf(shape=STATUS, least=1, most=50), help="Statuses that count: 200, 2xx, 200-299, !204."
@@ -42,12 +43,14 @@ EXPECT = Record(
         "equals": Field(shape=Text(most=10_000), help="Text that the reply's body must be."),
         "regex": Field(shape=Text(least=1, most=1000), help="Pattern that must be found in the reply's body."),
         "json": Field(
-            shape=MapOf(shape=Anything(), most=20), help="JSON path -> the value that must stand there in the reply."
+            shape=MapOf(shape=Anything(), most=20, longest=200),
+            help="JSON path -> the value that must stand there in the reply.",
         ),
-    }
+    },
 )
 
 RETRY = Record(
+    name="Retry",
     fields={
         "preset": Field(shape=Text(most=40, choices=tuple(PRESETS)), help="A well-known platform's waits."),
         "max_attempts": Field(
@@ -67,10 +70,10 @@ RETRY = Record(
         "deadline": Field(
             shape=Number(least=1, most=MOST_DEADLINE), help="Seconds after which no try of the round begins."
         ),
-    }
+    },
 )
 
-HEADERS = MapOf(shape=Text(most=8000), most=100)
+HEADERS = MapOf(shape=Text(most=8000), most=100, longest=200)
 NAME = Text(least=1, most=100)
 
 TASK_FIELDS: Mapping[str, Field] = {
@@ -90,12 +93,26 @@ TASK_FIELDS: Mapping[str, Field] = {
     "timeout": Field(shape=Number(least=0.1, most=300), help="Seconds that one attempt may last in all."),
     "source_app": Field(shape=NAME, help="The app that the task comes from."),
     "target_app": Field(shape=NAME, help="The app that the task goes to."),
-    "labels": Field(shape=MapOf(shape=Text(most=500), most=20), help="Names and values of your own."),
+    "labels": Field(shape=MapOf(shape=Text(most=500), most=20, longest=200), help="Names and values of your own."),
 }
-TASK = Record(fields=TASK_FIELDS)
+TASK = Record(
+    name="NewTask",
+    fields=TASK_FIELDS,
+    example={
+        "url": "https://partner.example/callback",
+        "body": {"order": 42, "paid": True},
+        "expect": {"status": ["2xx"], "contains": "success"},
+        "retry": {"schedule": [15, 15, 30, 180]},
+        "source_app": "orders",
+        "target_app": "billing",
+    },
+)
 
 OVERRIDES = Record(
-    fields={name: Field(shape=TASK_FIELDS[name].shape) for name in ("url", "headers", "body", "content_type", "retry")}
+    name="Changes",
+    fields={
+        name: evolve(TASK_FIELDS[name], required=False) for name in ("url", "headers", "body", "content_type", "retry")
+    },
 )
 """What a resend may change."""
 

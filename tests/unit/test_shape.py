@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.shape import (
@@ -19,9 +20,12 @@ from chalicelib.shape import (
     ListOf,
     MapOf,
     Number,
+    OrNull,
     Record,
     Shape,
+    Shown,
     Text,
+    Time,
     child,
     parse,
     require,
@@ -35,68 +39,141 @@ def faults(shape: Shape, value: Json) -> list[tuple[str, str]]:
     return [(fault.pointer, fault.detail) for fault in shape.faults(value, "")]
 
 
-@pytest.mark.parametrize(
-    ("shape", "value"),
-    [
-        (NAME, "a"),
-        (NAME, "上海上海上"),
-        (Text(most=0), ""),
-        (Text(most=9, choices=("GET", "PUT")), "PUT"),
-        (COUNT, 0),
-        (COUNT, 9),
-        (Number(least=0, most=1), 0.5),
-        (Number(least=0, most=1), 1),
-        (Number(least=0, most=1), -0.0),
-        (Flag(), False),
-        (ListOf(shape=NAME, most=2), []),
-        (ListOf(shape=NAME, most=2), ["a", "b"]),
-        (MapOf(shape=COUNT, most=1, longest=1), {"a": 1}),
-        (Anything(), None),
-        (Record(), {}),
-        (Record(fields={"a": Field(shape=NAME)}), {}),
-        (Record(fields={"a": Field(shape=NAME)}), {"a": None}),
-    ],
-)
+WHOLE = Shown(name="Whole", fields={"a": Field(COUNT), "b": Field(OrNull(NAME))}, sometimes={"c": Field(NAME)})
+
+FITTING: list[tuple[Shape, Json]] = [
+    (NAME, "a"),
+    (NAME, "上海上海上"),
+    (Text(most=0), ""),
+    (Text(most=9, choices=("GET", "PUT")), "PUT"),
+    (COUNT, 0),
+    (COUNT, 9),
+    (Number(least=0, most=1), 0.5),
+    (Number(least=0, most=1), 1),
+    (Number(least=0, most=1), -0.0),
+    (Flag(), False),
+    (ListOf(shape=NAME, most=2), []),
+    (ListOf(shape=NAME, most=2), ["a", "b"]),
+    (MapOf(shape=COUNT, most=1, longest=1), {"a": 1}),
+    (Anything(), None),
+    (Record(), {}),
+    (Record(fields={"a": Field(shape=NAME)}), {}),
+    (Record(fields={"a": Field(shape=NAME)}), {"a": None}),
+    (Record(fields={"a": Field(shape=Record(name="Inner", fields={"b": Field(NAME)}))}), {"a": {"b": None}}),
+    (Record(fields={"a": Field(shape=Record(name="Inner"))}), {"a": None}),
+    (Record(fields={"a": Field(Text(most=9, choices=("GET",)))}), {"a": None}),
+    (Record(fields={"a": Field(Anything())}), {"a": None}),
+    (Text(), "x" * 10_000),
+    (Text(most=9, visible=True), "a ~!"),
+    (Number(), -1e300),
+    (OrNull(NAME), None),
+    (OrNull(NAME), "a"),
+    (OrNull(Text(choices=("a",))), None),
+    (OrNull(WHOLE), None),
+    (Time(), "2026-12-01T08:00:00Z"),
+    (Time(), "2026-12-01T08:00:00.123+08:00"),
+    (Time(), "1970-01-01T00:00:00Z"),
+    (WHOLE, {"a": 1, "b": None}),
+    (WHOLE, {"a": 1, "b": "x", "c": "y"}),
+]
+UNFITTING: list[tuple[Shape, Json, str]] = [
+    (NAME, 1, "must be a string, not a number"),
+    (NAME, None, "must be a string, not null"),
+    (NAME, True, "must be a string, not true or false"),
+    (NAME, [], "must be a string, not a list"),
+    (NAME, {}, "must be a string, not an object"),
+    (NAME, "", "must have 1 to 5 characters, and has 0"),
+    (NAME, "abcdef", "must have 1 to 5 characters, and has 6"),
+    (Text(most=9, choices=("GET", "PUT")), "get", "must be one of GET, PUT"),
+    (COUNT, "1", 'must be a whole number, not "1"'),
+    (COUNT, True, "must be a whole number, not true"),
+    (COUNT, 1.0, "must be a whole number, not 1.0"),
+    (COUNT, None, "must be a whole number, not null"),
+    (COUNT, -1, "must be from 0 to 9"),
+    (COUNT, 10, "must be from 0 to 9"),
+    (COUNT, 10**4000, "must be from 0 to 9"),
+    (Number(least=1, most=2_592_000), 0.99, "must be from 1 to 2,592,000"),
+    (Number(least=0.1, most=3), 0, "must be from 0.1 to 3"),
+    (Number(least=0, most=1), False, "must be a number, not false"),
+    (Number(least=0, most=1), "0.5", 'must be a number, not "0.5"'),
+    (Number(least=0, most=1), float("nan"), "must be from 0 to 1"),
+    (Flag(), 1, "must be true or false, not a number"),
+    (Flag(), "true", "must be true or false, not a string"),
+    (ListOf(shape=NAME, most=2), "ab", "must be a list, not a string"),
+    (ListOf(shape=NAME, least=1, most=2), [], "must have 1 to 2 items, and has 0"),
+    (ListOf(shape=NAME, most=2), ["a"] * 3, "must have 0 to 2 items, and has 3"),
+    (MapOf(shape=NAME, most=1), [], "must be an object, not a list"),
+    (MapOf(shape=NAME, most=1), {"a": "a", "b": "b"}, "must have at most 1 members, and has 2"),
+    (Record(), [], "must be an object, not a list"),
+    (Record(), None, "must be an object, not null"),
+    (Text(most=9, visible=True), "键", "must have visible ASCII characters only"),
+    (Text(most=9, visible=True), "a\n", "must have visible ASCII characters only"),
+    (OrNull(NAME), "", "must have 1 to 5 characters, and has 0"),
+    (OrNull(Text(choices=("a",))), "b", "must be one of a"),
+    (Time(), 1, "must be a string, not a number"),
+    (Time(), "yesterday", "must be a time as in RFC 3339, such as 2026-12-01T08:00:00Z"),
+    (WHOLE, None, "must be an object, not null"),
+]
+
+
+@pytest.mark.parametrize(("shape", "value"), FITTING)
 def test_what_has_the_shape_passes(shape: Shape, value: Json) -> None:
     assert faults(shape, value) == []
 
 
-@pytest.mark.parametrize(
-    ("shape", "value", "detail"),
-    [
-        (NAME, 1, "must be a string, not a number"),
-        (NAME, None, "must be a string, not null"),
-        (NAME, True, "must be a string, not true or false"),
-        (NAME, [], "must be a string, not a list"),
-        (NAME, {}, "must be a string, not an object"),
-        (NAME, "", "must have 1 to 5 characters, and has 0"),
-        (NAME, "abcdef", "must have 1 to 5 characters, and has 6"),
-        (Text(most=9, choices=("GET", "PUT")), "get", "must be one of GET, PUT"),
-        (COUNT, "1", 'must be a whole number, not "1"'),
-        (COUNT, True, "must be a whole number, not true"),
-        (COUNT, 1.0, "must be a whole number, not 1.0"),
-        (COUNT, None, "must be a whole number, not null"),
-        (COUNT, -1, "must be from 0 to 9"),
-        (COUNT, 10, "must be from 0 to 9"),
-        (COUNT, 10**4000, "must be from 0 to 9"),
-        (Number(least=1, most=2_592_000), 0.99, "must be from 1 to 2,592,000"),
-        (Number(least=0.1, most=3), 0, "must be from 0.1 to 3"),
-        (Number(least=0, most=1), False, "must be a number, not false"),
-        (Number(least=0, most=1), "0.5", 'must be a number, not "0.5"'),
-        (Number(least=0, most=1), float("nan"), "must be from 0 to 1"),
-        (Flag(), 1, "must be true or false, not a number"),
-        (Flag(), "true", "must be true or false, not a string"),
-        (ListOf(shape=NAME, most=2), "ab", "must be a list, not a string"),
-        (ListOf(shape=NAME, least=1, most=2), [], "must have 1 to 2 items, and has 0"),
-        (ListOf(shape=NAME, most=2), ["a"] * 3, "must have 0 to 2 items, and has 3"),
-        (MapOf(shape=NAME, most=1), [], "must be an object, not a list"),
-        (MapOf(shape=NAME, most=1), {"a": "a", "b": "b"}, "must have at most 1 members, and has 2"),
-        (Record(), [], "must be an object, not a list"),
-        (Record(), None, "must be an object, not null"),
-    ],
-)
+@pytest.mark.parametrize(("shape", "value", "detail"), UNFITTING)
 def test_what_has_not_the_shape_is_told_why(shape: Shape, value: Json, detail: str) -> None:
     assert faults(shape, value) == [("", detail)]
+
+
+def is_valid(shape: Shape, value: Json) -> bool:
+    return bool(Draft202012Validator(shape.schema(), validate_formats=True).is_valid(value))
+
+
+@pytest.mark.parametrize(("shape", "value"), FITTING)
+def test_what_has_the_shape_is_valid_by_its_schema(shape: Shape, value: Json) -> None:
+    assert is_valid(shape, value)
+
+
+@pytest.mark.parametrize(("shape", "value"), [row[:2] for row in UNFITTING])
+def test_what_has_not_the_shape_is_not_valid_by_its_schema(shape: Shape, value: Json) -> None:
+    a_whole_number_to_json_schema = shape is COUNT and repr(value) == "1.0"
+    assert is_valid(shape, value) == a_whole_number_to_json_schema
+
+
+def test_a_schema_tells_what_each_member_is_for() -> None:
+    told = Record(
+        name="Order",
+        fields={"id": Field(NAME, "Its id.", required=True), "inner": Field(Record(name="Inner"), "More.")},
+        example={"id": "a"},
+    )
+    assert told.schema() == {
+        "title": "Order",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "minLength": 1, "maxLength": 5, "description": "Its id."},
+            "inner": {
+                "anyOf": [
+                    {"title": "Inner", "type": "object", "properties": {}, "additionalProperties": False},
+                    {"type": "null"},
+                ],
+                "description": "More.",
+            },
+        },
+        "required": ["id"],
+        "additionalProperties": False,
+        "examples": [{"id": "a"}],
+    }
+
+
+def test_what_is_shown_lacks_nothing_and_holds_nothing_undeclared_and_readers_take_more() -> None:
+    assert faults(WHOLE, {"a": -1, "d": 1}) == [
+        ("/a", "must be from 0 to 9"),
+        ("/d", "is not declared"),
+        ("/b", "is missing"),
+    ]
+    assert is_valid(WHOLE, {"a": 1, "b": None, "d": 1})
+    assert not is_valid(WHOLE, {"a": 1})
 
 
 TREE = Record(
