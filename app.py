@@ -30,6 +30,7 @@ def _answer(view: str, **path: str) -> Response:
         body=body if isinstance(body, bytes) else body.encode(),
         address=request.context.get("identity", {}).get("sourceIp", ""),
         request_id=request.context.get("requestId", ""),
+        url_path=request.context.get("path", ""),
     )
     answer = api.answer(world.current(), view, call)
     return Response(answer.text(), {"Content-Type": "application/json", **answer.headers}, answer.status)
@@ -107,6 +108,11 @@ def ledger() -> Response:
 @app.route("/v1/health", methods=["GET"])
 def health() -> Response:
     return _answer("health")
+
+
+@app.route("/openapi.json", methods=["GET"])
+def openapi() -> Response:
+    return _answer("openapi")
 
 
 @app.on_sqs_message(queue_arn=PLACEHOLDER.format("sqs"), batch_size=10)

@@ -84,6 +84,7 @@ def _audit(world: World, who: Identity, action: str, subject: str, detail: Mappi
 _APPS = ListOf(shape=NAME, most=100)
 
 CHANNEL = Record(
+    name="NewChannel",
     fields={
         "kind": Field(shape=Text(most=20, choices=tuple(KINDS)), help="dingtalk, wecom or webhook.", required=True),
         "url": Field(shape=Text(least=1, most=2000), help="The robot's address; a secret, never shown whole."),
@@ -94,7 +95,7 @@ CHANNEL = Record(
         "source_apps": Field(shape=_APPS, help="Only tasks that come from these; empty: from all."),
         "target_apps": Field(shape=_APPS, help="Only tasks that go to these; empty: to all."),
         "enabled": Field(shape=Flag(), help="Whether it is used; true unless said."),
-    }
+    },
 )
 
 

@@ -1,36 +1,42 @@
-"""The API: JSON in and out. A view takes a Call and gives an Answer; every refusal becomes problem+json in `answer`."""
+"""The API: JSON in and out. A view takes what was asked and gives an Answer; every refusal becomes problem+json in
+`answer`. The table at the end says of each route where it is and all that it takes and gives."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from chalicelib import accept, admin, log, show
 from chalicelib.auth import NOBODY, Identity, identify
 from chalicelib.errors import (
     Fault,
+    IdempotencyConflict,
     InternalError,
     InvalidRequest,
     Refusal,
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
+    WrongStatus,
 )
 from chalicelib.ports import Query, World
-from chalicelib.shape import parse
+from chalicelib.records import MOST_CURSOR
+from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
+from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time, parse, seconds
+from chalicelib.submission import NAME, OVERRIDES, TASK
 from chalicelib.task import Json, Status
 
 MOST_BYTES = 262_144
 """Bytes of a request's body, at most: what a record of the table can hold, with room for the rest."""
 
-PROBLEM = "application/problem+json"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request as it came in. Header names are in lower case; `query` keeps every value of a name."""
+    """A request as it came in. Header names are in lower case; `query` keeps every value of a name.
+
+    `path` holds the ids in the path, `url_path` all of it; on AWS that begins with the stage, such as `/prod`.
+    """
 
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, list[str]] = field(default_factory=dict)
@@ -38,6 +44,17 @@ class Call:
     body: bytes = b""
     address: str = ""
     request_id: str = ""
+    url_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call as its route reads it: the ids in its path, the values of all declared parameters, the body."""
+
+    call: Call
+    ids: Mapping[str, str]
+    given: Mapping[str, Json]
+    body: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +70,40 @@ class Answer:
         return "" if self.body is None else json.dumps(self.body, ensure_ascii=False)
 
 
-View = Callable[[World, Identity, Call], Answer]
-
-
-OPEN_TO_ALL = frozenset({"health"})
-"""Views that answer whoever asks."""
+View = Callable[[World, Identity, Asked], Answer]
 
 
 def answer(world: World, view: str, call: Call) -> Answer:
     """What the view of that name answers, or the problem that it raised. Nothing else ever leaves."""
     try:
-        who = NOBODY if view in OPEN_TO_ALL else identify(world.settings, call.address)
-        return VIEWS[view](world, who, call)
+        route = ROUTES[view]
+        who = NOBODY if route.open_to_all else identify(world.settings, call.address)
+        given: Answer = route.view(world, who, _asked(route, call))
     except Refusal as refusal:
         return problem(refusal)
     except Exception:  # noqa: BLE001 - the edge: the trace goes to the log, and a plain problem to the caller
         log.failure("api.failed", request_id=call.request_id)
         return problem(InternalError(f"The log has it under request {call.request_id}."))
+    return given
 
 
 def problem(refusal: Refusal) -> Answer:
-    """A refusal as RFC 9457 has it."""
-    body = {
-        "type": f"urn:kkbida:problem:{refusal.code}",
-        "title": refusal.title,
-        "status": refusal.status,
-        "code": refusal.code,
-        "detail": refusal.detail,
-    }
-    if refusal.faults:
-        body["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults]
-    headers = {"Content-Type": PROBLEM}
-    if isinstance(refusal, Unavailable):
-        headers["Retry-After"] = str(refusal.retry_after)
-    return Answer(refusal.status, body, headers)
+    """The answer to a call that is refused."""
+    again = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Unavailable) else {}
+    return Answer(refusal.status, show.problem(refusal), {"Content-Type": show.PROBLEM_JSON, **again})
 
 
-def _json_of(call: Call) -> Json:
-    """The call's body. Raises TooLarge, UnsupportedMediaType or InvalidRequest."""
+def _asked(route: Route, call: Call) -> Asked:
+    """The call as its route declares it. Raises InvalidRequest, TooLarge or UnsupportedMediaType."""
+    given = read(route, call.query, call.headers)
+    return Asked(call, call.path, given, _body(route, call))
+
+
+def _body(route: Route, call: Call) -> Json:
+    if route.takes is None:
+        return None
+    if route.optional and not call.body.strip():
+        return {}
     if len(call.body) > MOST_BYTES:
         raise TooLarge(f"The body has {len(call.body)} bytes; at most {MOST_BYTES} are taken.")
     media_type = call.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -101,93 +114,126 @@ def _json_of(call: Call) -> Json:
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
+KEYED = {
+    "Idempotency-Key": Field(
+        Text(least=1, most=255, visible=True),
+        "With the same content the same key means the same task; with other content it is a conflict.",
+    )
+}
+LOCATION = {"Location": Field(Text(), "Where the task can be looked at.", required=True)}
+ACCEPTED = Gives(202, "The task is stored: it will arrive, or somebody is told.", show.HEADLINE, LOCATION)
 
-def submit(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/tasks: 202 once the task is stored. `Idempotency-Key` makes a repetition safe."""
-    task = accept.accept(world, _json_of(call), caller=who.name, key=_idempotency_key(call))
+
+def submit(world: World, who: Identity, asked: Asked) -> Answer:
+    """Take on a task: 202 once it is stored. `Idempotency-Key` makes a repetition safe."""
+    task = accept.accept(world, asked.body, caller=who.name, key=asked.given["Idempotency-Key"])
     return Answer(202, show.headline(task), {"Location": f"/v1/tasks/{task.task_id}"})
 
 
-MOST_KEY = 255
-"""Characters of an idempotency key, at most."""
-
-
-def _idempotency_key(call: Call) -> str | None:
-    key = call.headers.get("idempotency-key")
-    if key is not None and not (key.isascii() and key.isprintable() and 0 < len(key) <= MOST_KEY):
-        fault = Fault("header:Idempotency-Key", f"must have 1 to {MOST_KEY} visible ASCII characters")
-        raise InvalidRequest(faults=(fault,))
-    return key
-
-
-def look(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - every view has the same shape
-    """GET /v1/tasks/{task_id}: the task, its attempts, its notices, its audit trail."""
-    task = admin.find(world, call.path["task_id"])
+def look(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - every view has the same shape
+    """A task, its attempts, its notices, its audit trail."""
+    task = admin.find(world, asked.ids["task_id"])
     store = world.store
     return Answer(200, show.whole(task, store.attempts(task), store.notices(task.task_id), store.audits(task.task_id)))
 
 
-def list_tasks(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/tasks: newest first, filtered, a page at a time."""
-    given = _Given(call, ("status", "source_app", "target_app", "target", "since", "until", "q", "cursor", "limit"))
+FILTER = {
+    "status": Field(Text(choices=tuple(Status)), "Where the tasks stand."),
+    "source_app": Field(NAME, "The app that they come from."),
+    "target_app": Field(NAME, "The app that they go to."),
+    "target": Field(Text(most=300), "Scheme, host and port, such as https://partner.example:443."),
+    "since": Field(Time(), "Those accepted then or later."),
+    "until": Field(Time(), "Those accepted before."),
+    "q": Field(Text(most=4000), "Part of the URL."),
+}
+PAGED = {
+    "cursor": Field(Text(most=MOST_CURSOR), "Where the page begins: the cursor of the page before."),
+    "limit": Field(Number(least=1, most=100, whole=True), "Tasks on a page, at most.", default=50),
+}
+PAGE = Shown(
+    name="TaskPage",
+    fields={
+        "tasks": Field(ListOf(shape=show.HEADLINE), "May be few, and even none, although there is a next page."),
+        "cursor": Field(OrNull(Text()), "Where the next page begins; null when there is none."),
+    },
+)
+
+
+def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Tasks, newest first, filtered, a page at a time."""
+    given = asked.given
     query = Query(
-        status=given.status(),
-        source_app=given.text("source_app"),
-        target_app=given.text("target_app"),
-        target=given.text("target"),
-        since=given.time("since"),
-        until=given.time("until"),
-        q=given.text("q"),
+        status=Status(given["status"]) if given["status"] else None,
+        source_app=given["source_app"],
+        target_app=given["target_app"],
+        target=given["target"],
+        since=_moment(given["since"]),
+        until=_moment(given["until"]),
+        q=given["q"],
     )
-    limit = given.whole("limit", 50, 1, 100)
-    given.require()
-    page = world.store.page(query, given.text("cursor"), limit)
+    page = world.store.page(query, given["cursor"], given["limit"])
     return Answer(200, {"tasks": [show.headline(task) for task in page.tasks], "cursor": page.cursor})
 
 
-def resend(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/tasks/{task_id}/resend: a new round; the body may override url, headers, body, content_type, retry."""
-    changes = _json_of(call) if call.body.strip() else {}
-    return Answer(202, show.headline(admin.resend(world, who, call.path["task_id"], changes)))
+def _moment(time: str | None) -> float | None:
+    return None if time is None else seconds(time)
 
 
-def cancel(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/tasks/{task_id}/cancel: call a live task off."""
-    return Answer(200, show.headline(admin.cancel(world, who, call.path["task_id"])))
+def resend(world: World, who: Identity, asked: Asked) -> Answer:
+    """Open a new round of a final task. The body may change its url, headers, body, content_type and retry."""
+    return Answer(202, show.headline(admin.resend(world, who, asked.ids["task_id"], asked.body)))
 
 
-def deliver_now(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/tasks/{task_id}/deliver-now: do not wait for the next try."""
-    return Answer(202, show.headline(admin.deliver_now(world, who, call.path["task_id"])))
+def cancel(world: World, who: Identity, asked: Asked) -> Answer:
+    """Call a live task off."""
+    return Answer(200, show.headline(admin.cancel(world, who, asked.ids["task_id"])))
+
+
+def deliver_now(world: World, who: Identity, asked: Asked) -> Answer:
+    """Make the next attempt at once, without waiting for its time."""
+    return Answer(202, show.headline(admin.deliver_now(world, who, asked.ids["task_id"])))
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
 
+ALL_CHANNELS = Shown(
+    name="ChannelList", fields={"channels": Field(ListOf(shape=show.CHANNEL), "All of them, oldest first.")}
+)
 
-def list_channels(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/channels: all of them."""
+
+def list_channels(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """All channels, oldest first."""
     return Answer(200, {"channels": [show.channel(channel) for channel in world.store.channels()]})
 
 
-def create_channel(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/channels: a new channel."""
-    return Answer(201, show.channel(admin.create_channel(world, who, _json_of(call))))
+def create_channel(world: World, who: Identity, asked: Asked) -> Answer:
+    """Make a channel: failures are told there from now on."""
+    return Answer(201, show.channel(admin.create_channel(world, who, asked.body)))
 
 
-def change_channel(world: World, who: Identity, call: Call) -> Answer:
-    """PUT /v1/channels/{channel_id}: the whole channel; `url` and `secret` may be left out to keep them."""
-    return Answer(200, show.channel(admin.change_channel(world, who, call.path["channel_id"], _json_of(call))))
+def change_channel(world: World, who: Identity, asked: Asked) -> Answer:
+    """Put a whole channel in the place of one; `url` and `secret` may be left out to keep them."""
+    return Answer(200, show.channel(admin.change_channel(world, who, asked.ids["channel_id"], asked.body)))
 
 
-def remove_channel(world: World, who: Identity, call: Call) -> Answer:
-    """DELETE /v1/channels/{channel_id}: the notices it was sent stay with their tasks."""
-    admin.remove_channel(world, who, call.path["channel_id"])
+def remove_channel(world: World, who: Identity, asked: Asked) -> Answer:
+    """Remove a channel. The notices it was sent stay with their tasks."""
+    admin.remove_channel(world, who, asked.ids["channel_id"])
     return Answer(204)
 
 
-def test_channel(world: World, who: Identity, call: Call) -> Answer:
-    """POST /v1/channels/{channel_id}/test: sends a message with 测试 everywhere, and says what became of it."""
-    reason = admin.test_channel(world, who, call.path["channel_id"])
+TESTED = Shown(
+    name="TestResult",
+    fields={
+        "delivered": Field(Flag(), "Whether the channel took the message."),
+        "reason": Field(OrNull(Text()), "Why it did not."),
+    },
+)
+
+
+def test_channel(world: World, who: Identity, asked: Asked) -> Answer:
+    """Send a message with 测试 everywhere, and say what became of it."""
+    reason = admin.test_channel(world, who, asked.ids["channel_id"])
     return Answer(200, {"delivered": reason is None, "reason": reason})
 
 
@@ -198,128 +244,147 @@ UNITS = {"hour": HOUR, "day": DAY}
 SHOWN_BY_DEFAULT = {"hour": 24 * HOUR, "day": 7 * DAY}
 MOST_ROWS = 1000
 
+PERIOD = {
+    "unit": Field(Text(choices=tuple(UNITS)), "What a row of the series is.", default="hour"),
+    "since": Field(Time(), "Where the series begins; unless said, 24 hours or 7 days ago."),
+    "until": Field(Time(), "Where it ends; now unless said."),
+}
+STATS = Shown(
+    name="Stats",
+    fields={
+        "totals": Field(show.TOTALS, "All time."),
+        "unit": Field(Text(choices=tuple(UNITS)), "What a row is."),
+        "series": Field(ListOf(shape=show.ROW), "A row for each hour or day, zeros included."),
+    },
+)
 
-def stats(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/stats?unit=hour|day&since=&until=: totals now, and a series."""
-    given = _Given(call, ("unit", "since", "until"))
-    unit = given.word("unit", "hour", tuple(UNITS))
+
+def stats(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Totals now, and a series by hour or by day."""
+    unit = asked.given["unit"]
     step = UNITS[unit]
-    until = _or(given.time("until"), world.clock.now())
-    since = _or(given.time("since"), max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
+    until = _or(_moment(asked.given["until"]), world.clock.now())
+    since = _or(_moment(asked.given["since"]), max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
     first = since - since % step
     if not 0 <= until - first <= MOST_ROWS * step:
-        given.fault("since", f"must lie before until, by at most {MOST_ROWS} {unit}s")
-    given.require()
+        fault = Fault("query:since", f"must lie before until, by at most {MOST_ROWS} {unit}s")
+        raise InvalidRequest(faults=(fault,))
     starts = [first + step * row for row in range(int((until - first) // step) + 1)]
-    return Answer(
-        200,
-        {
-            "totals": show.totals(world.store.totals()),
-            "unit": unit,
-            "series": show.series(starts, world.store.series(unit, first, until)),
-        },
-    )
+    rows = show.series(starts, world.store.series(unit, first, until))
+    return Answer(200, {"totals": show.totals(world.store.totals()), "unit": unit, "series": rows})
 
 
 def _or(given: float | None, default: float) -> float:
     return default if given is None else given
 
 
-def ledger(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/ledger: whether every task accepted from `since` on and before `until` still stands somewhere."""
+def ledger(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Whether every task accepted from `since` on and before `until` still stands somewhere."""
     return Answer(200, show.ledger(world.store.ledger(world.clock.now(), world.settings.retention)))
 
 
-def health(world: World, who: Identity, call: Call) -> Answer:  # noqa: ARG001 - as above
-    """GET /v1/health: 200 when tasks can be stored, else 503; and whether the ledger added up when last checked.
+HEALTH = Shown(
+    name="Health",
+    fields={"status": Field(Text(choices=("ok", "unavailable")), "ok: tasks can be stored.")},
+    sometimes={"ledger": Field(Text(choices=show.BALANCES), "Whether the ledger added up when it was last checked.")},
+)
+ILL = Gives(503, "Tasks cannot be stored just now.", HEALTH, RETRY_AFTER)
 
-    Open to everybody, so it says no more than that.
-    """
+
+def health(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Whether tasks can be stored, and whether the ledger added up when last checked. Open to everybody: no more."""
     try:
         world.store.ping()
         checked = world.store.checked()
     except Unavailable as unavailable:
-        log.event("health.bad", metrics={"Unhealthy": 1}, request_id=call.request_id, why=unavailable.detail)
+        log.event("health.bad", metrics={"Unhealthy": 1}, request_id=asked.call.request_id, why=unavailable.detail)
         return Answer(503, {"status": "unavailable"}, {"Retry-After": str(unavailable.retry_after)})
     return Answer(200, {"status": "ok", "ledger": show.balance(checked)})
 
 
-# ── the query of a GET ───────────────────────────────────────────────────────────────────────────
+def openapi(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """This document: the API as OpenAPI 3.1 describes it. Open to everybody."""
+    from chalicelib.openapi import document  # noqa: PLC0415 - no other route needs it
+
+    base = asked.call.url_path.rstrip("/").removesuffix("/openapi.json")
+    return Answer(200, document(ROUTES.values(), base))
 
 
-LAST_TIME = 32_503_680_000
-"""Seconds since the epoch: the year 3000."""
+# ── every route: where it is, what it takes, what it gives ───────────────────────────────────────
 
+TASKS = Tag("tasks", "What must arrive.")
+CHANNELS = Tag("channels", "Where failures are told.")
+SERVICE = Tag("service", "How kkbida itself is doing.")
 
-class _Given:
-    """The query parameters of a call, read one by one; `require` refuses all that is wrong at once."""
-
-    def __init__(self, call: Call, known: tuple[str, ...]) -> None:
-        self._query = call.query
-        self._faults = [
-            Fault(f"query:{name}", f"is unknown; known are {', '.join(known)}")
-            for name in call.query
-            if name not in known
-        ]
-        self._faults += [
-            Fault(f"query:{name}", "is given more than once") for name, values in call.query.items() if len(values) > 1
-        ]
-
-    def fault(self, name: str, detail: str) -> None:
-        self._faults.append(Fault(f"query:{name}", detail))
-
-    def require(self) -> None:
-        if self._faults:
-            raise InvalidRequest(faults=tuple(self._faults))
-
-    def text(self, name: str) -> str | None:
-        values = self._query.get(name)
-        return values[0] if values and values[0] else None
-
-    def word(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        text = self.text(name) or default
-        if text not in choices:
-            self.fault(name, f"must be one of {', '.join(choices)}")
-            return default
-        return text
-
-    def status(self) -> Status | None:
-        text = self.text("status")
-        if text is None or text in tuple(Status):
-            return Status(text) if text else None
-        self.fault("status", f"must be one of {', '.join(Status)}")
-        return None
-
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
-        text = self.text(name)
-        if text is None:
-            return default
-        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
-            self.fault(name, f"must be a whole number from {least} to {most}")
-            return default
-        return int(text)
-
-    def time(self, name: str) -> float | None:
-        text = self.text(name)
-        if text is None:
-            return None
-        try:
-            at = datetime.fromisoformat(text.replace(" ", "+"))  # a + that was not percent-encoded
-            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            self.fault(name, "must be a time as in RFC 3339, such as 2026-12-01T08:00:00Z")
-            return None
-        if not 0 <= seconds < LAST_TIME:
-            self.fault(name, "must lie in the years 1970 to 2999")
-            return None
-        return seconds
-
-
-VIEWS: Mapping[str, View] = {
-    view.__name__: view
-    for view in (
-        submit, look, list_tasks, resend, cancel, deliver_now, list_channels, create_channel, change_channel,
-        remove_channel, test_channel, stats, ledger, health,
+ROUTES: Mapping[str, Route] = {
+    route.name: route
+    for route in (
+        Route("POST", "/v1/tasks", submit, TASKS, ACCEPTED, headers=KEYED, takes=TASK, refuses=(IdempotencyConflict,)),
+        Route("GET", "/v1/tasks", list_tasks, TASKS, Gives(200, "A page.", PAGE), query={**FILTER, **PAGED}),
+        Route("GET", "/v1/tasks/{task_id}", look, TASKS, Gives(200, "The task with all that is known.", show.WHOLE)),
+        Route(
+            "POST",
+            "/v1/tasks/{task_id}/resend",
+            resend,
+            TASKS,
+            Gives(202, "The new round has begun.", show.HEADLINE),
+            takes=OVERRIDES,
+            optional=True,
+            refuses=(WrongStatus,),
+        ),
+        Route(
+            "POST",
+            "/v1/tasks/{task_id}/cancel",
+            cancel,
+            TASKS,
+            Gives(200, "The task is called off.", show.HEADLINE),
+            refuses=(WrongStatus,),
+        ),
+        Route(
+            "POST",
+            "/v1/tasks/{task_id}/deliver-now",
+            deliver_now,
+            TASKS,
+            Gives(202, "The next attempt is due now.", show.HEADLINE),
+            refuses=(WrongStatus,),
+        ),
+        Route("GET", "/v1/channels", list_channels, CHANNELS, Gives(200, "The channels.", ALL_CHANNELS)),
+        Route(
+            "POST",
+            "/v1/channels",
+            create_channel,
+            CHANNELS,
+            Gives(201, "The channel as it is shown.", show.CHANNEL),
+            takes=admin.CHANNEL,
+        ),
+        Route(
+            "PUT",
+            "/v1/channels/{channel_id}",
+            change_channel,
+            CHANNELS,
+            Gives(200, "The channel as it is now.", show.CHANNEL),
+            takes=admin.CHANNEL,
+            refuses=(WrongStatus,),
+        ),
+        Route("DELETE", "/v1/channels/{channel_id}", remove_channel, CHANNELS, Gives(204, "The channel is gone.")),
+        Route(
+            "POST",
+            "/v1/channels/{channel_id}/test",
+            test_channel,
+            CHANNELS,
+            Gives(200, "What became of the message.", TESTED),
+        ),
+        Route("GET", "/v1/stats", stats, SERVICE, Gives(200, "The figures.", STATS), query=PERIOD),
+        Route("GET", "/v1/ledger", ledger, SERVICE, Gives(200, "Both sides.", show.LEDGER)),
+        Route("GET", "/v1/health", health, SERVICE, Gives(200, "All is well.", HEALTH), also=(ILL,), open_to_all=True),
+        Route(
+            "GET",
+            "/openapi.json",
+            openapi,
+            SERVICE,
+            Gives(200, "The document.", MapOf(shape=Anything())),
+            open_to_all=True,
+        ),
     )
-}  # fmt: skip
-"""Every view, under the name that app.py calls it by."""
+}
+"""Every route, under the name that app.py calls it by."""

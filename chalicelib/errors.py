@@ -58,7 +58,7 @@ class Refusal(KkbidaError):
 
 
 class InvalidRequest(Refusal):
-    """The request cannot be understood or breaks a rule; `faults` lists every one that was found."""
+    """The request cannot be understood or breaks a rule; every fault that was found is listed."""
 
     status = 400
     code = "invalid_request"
@@ -142,7 +142,7 @@ class InternalError(Refusal):
 
 
 class Unavailable(Refusal):
-    """The store cannot take it just now; nothing was stored. Try again after `retry_after` seconds."""
+    """The store cannot take it just now; nothing was stored. Try again after the seconds in `Retry-After`."""
 
     status = 503
     code = "unavailable"

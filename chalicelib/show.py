@@ -1,4 +1,7 @@
-"""How tasks, attempts, notices and channels are shown: JSON for the API. Pure. Secrets are left out here."""
+"""How tasks, attempts, notices, channels and problems are shown: JSON for the API. Pure. Secrets are left out here.
+
+Beside each function stands the shape of what it makes; tests hold the two together.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,30 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.errors import Kind, Refusal
 from chalicelib.ledger import Ledger
-from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Task, evolve
+from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Channel,
+    Expectation,
+    Json,
+    Notice,
+    NoticeStatus,
+    Policy,
+    Request,
+    Status,
+    Task,
+    Verdict,
+    evolve,
+)
+
+ID = Text(format="uuid")
+TEXT = Text()
+TIME = Time()
+COUNT = Number(least=0, whole=True)
+AMOUNT = Number(least=0)
 
 HIDDEN = "***"
 """What stands in the place of a secret."""
@@ -22,6 +47,31 @@ def time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# ── tasks ────────────────────────────────────────────────────────────────────────────────────────
+
+HEADLINE = Shown(
+    name="Task",
+    fields={
+        "task_id": Field(ID, "Its id."),
+        "status": Field(Text(choices=tuple(Status)), "Where it stands."),
+        "method": Field(TEXT, "The HTTP method."),
+        "url": Field(TEXT, "Where the request goes."),
+        "source_app": Field(TEXT, "The app that it comes from."),
+        "target_app": Field(TEXT, "The app that it goes to."),
+        "target": Field(TEXT, "Scheme, host and port of the URL."),
+        "labels": Field(MapOf(shape=TEXT), "Names and values of the caller's own."),
+        "created_at": Field(TIME, "When it was accepted."),
+        "updated_at": Field(TIME, "When it last changed."),
+        "round": Field(COUNT, "1, and one more with each resend."),
+        "attempts_made": Field(COUNT, "Tries that have begun in this round."),
+        "max_attempts": Field(COUNT, "Tries that a round may have."),
+        "next_try_at": Field(OrNull(TIME), "When the next try begins; null once the status is final."),
+        "because": Field(OrNull(TEXT), "Why it is exhausted."),
+        "last_reason": Field(OrNull(TEXT), "Why the last attempt failed."),
+    },
+)
 
 
 def headline(task: Task) -> dict[str, Json]:
@@ -47,17 +97,46 @@ def headline(task: Task) -> dict[str, Json]:
     }
 
 
-def whole(
-    task: Task, attempts: Iterable[Attempt], notices: Iterable[Notice], audits: Iterable[Audit]
-) -> dict[str, Json]:
-    """A task with everything that is known of it."""
-    return {
-        **headline(task),
-        **_submitted(task.request),
-        "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
-        "notices": [_notice(notice, task.round) for notice in notices],
-        "audit": [_audit(audit) for audit in audits],
-    }
+EXPECTATION = Shown(
+    name="Expectation",
+    fields={"status": Field(ListOf(shape=TEXT), "Statuses that count.")},
+    sometimes={
+        "contains": Field(TEXT, "Text that the reply's body must contain."),
+        "equals": Field(TEXT, "Text that the reply's body must be."),
+        "regex": Field(TEXT, "Pattern that must be found in the reply's body."),
+        "json": Field(MapOf(shape=Anything()), "JSON path -> the value that must stand there in the reply."),
+    },
+)
+
+POLICY = Shown(
+    name="Policy",
+    fields={
+        "max_attempts": Field(COUNT, "Tries in a round, the first one included."),
+        "backoff": Field(
+            OrNull(Text(choices=("exponential", "fixed", "schedule"))),
+            "How the waits grow; null once the request has expired.",
+        ),
+        "jitter": Field(AMOUNT, "Share by which a wait may be shorter or longer."),
+        "give_up_on": Field(ListOf(shape=TEXT), "Statuses of a reply that end the round at once."),
+        "deadline": Field(AMOUNT, "Seconds after which no try of the round begins."),
+    },
+    sometimes={
+        "initial": Field(AMOUNT, "Seconds of the first wait (fixed: of each)."),
+        "factor": Field(AMOUNT, "By which each wait is longer than the one before."),
+        "cap": Field(AMOUNT, "Seconds that no wait exceeds, jitter aside."),
+        "schedule": Field(ListOf(shape=AMOUNT), "Seconds between the tries, one by one."),
+    },
+)
+
+_SUBMITTED = {
+    "headers": Field(MapOf(shape=TEXT), f"Headers that are sent; the value of one that may be secret is {HIDDEN}."),
+    "params": Field(MapOf(shape=Anything()), "The query of a GET, HEAD or DELETE or beside a body; else the body."),
+    "body": Field(Anything(), "What is sent; null: nothing, or the params."),
+    "content_type": Field(OrNull(TEXT), "Of the body, if it was given."),
+    "timeout": Field(AMOUNT, "Seconds that one attempt may last in all."),
+    "expect": Field(EXPECTATION, "What the reply must be."),
+    "retry": Field(POLICY, "How often and when it is tried again."),
+}
 
 
 def _submitted(request: Request) -> dict[str, Json]:
@@ -89,13 +168,31 @@ def _policy(policy: Policy) -> dict[str, Json]:
     }
     return {
         "max_attempts": policy.max_attempts,
-        "backoff": policy.backoff,
+        "backoff": policy.backoff or None,
         **waits.get(policy.backoff, {}),
         "jitter": policy.jitter,
         "give_up_on": policy.give_up_on,
         "deadline": policy.deadline,
     }
 
+
+ATTEMPT = Shown(
+    name="Attempt",
+    fields={
+        "number": Field(COUNT, "Counts within the round, from 1."),
+        "round": Field(COUNT, "The round that it belongs to."),
+        "started_at": Field(OrNull(TIME), "When it began, if that is known."),
+        "duration_ms": Field(OrNull(COUNT), "Milliseconds until it ended."),
+        "status_code": Field(OrNull(COUNT), "Status of the reply, if one came."),
+        "verdict": Field(OrNull(Text(choices=tuple(Verdict))), "How it was judged; null while it is on its way."),
+        "kind": Field(OrNull(Text(choices=tuple(Kind))), "Why it failed, for programs."),
+        "reason": Field(OrNull(TEXT), "Why it failed, for people: the rule that did not hold."),
+        "reply": Field(OrNull(TEXT), "What was kept of the reply's body, as text."),
+        "reply_bytes": Field(OrNull(COUNT), "Bytes that all of it would take."),
+        "reply_truncated": Field(Flag(), "Whether more came than is shown."),
+        "wait": Field(OrNull(AMOUNT), "Seconds until the next try that were decided then."),
+    },
+)
 
 MOST_SHOWN = 1_000_000
 """Characters of replies that one answer shows: Lambda gives back 6 MB at most, and JSON may write one in six bytes."""
@@ -130,6 +227,22 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
     }
 
 
+NOTICE = Shown(
+    name="Notice",
+    fields={
+        "channel_id": Field(ID, "The channel that is told."),
+        "kind": Field(TEXT, "The channel's kind."),
+        "round": Field(COUNT, "The round that was exhausted."),
+        "status": Field(Text(choices=tuple(NoticeStatus)), "Where it stands."),
+        "tries": Field(COUNT, "How often the channel took or refused it."),
+        "reason": Field(OrNull(TEXT), "Why it was not taken."),
+        "created_at": Field(TIME, "When it was first owed."),
+        "ended_at": Field(OrNull(TIME), "When it was taken, or given up."),
+        "next_try_at": Field(OrNull(TIME), "When it is sent again, if it will be."),
+    },
+)
+
+
 def _notice(notice: Notice, current_round: int) -> dict[str, Json]:
     """A notice. One of an older round that has not ended never will: a human knew, and resent the task."""
     overtaken = notice.ended_at is None and notice.round < current_round
@@ -146,6 +259,18 @@ def _notice(notice: Notice, current_round: int) -> dict[str, Json]:
     }
 
 
+AUDIT = Shown(
+    name="Audit",
+    fields={
+        "at": Field(TIME, "When."),
+        "actor": Field(TEXT, "Who."),
+        "action": Field(TEXT, "What was done."),
+        "address": Field(TEXT, "From where."),
+        "detail": Field(MapOf(shape=Anything()), "What it changed."),
+    },
+)
+
+
 def _audit(audit: Audit) -> dict[str, Json]:
     return {
         "at": time(audit.at),
@@ -154,6 +279,52 @@ def _audit(audit: Audit) -> dict[str, Json]:
         "address": audit.address,
         "detail": audit.detail,
     }
+
+
+WHOLE = Shown(
+    name="WholeTask",
+    fields={
+        **HEADLINE.fields,
+        **_SUBMITTED,
+        "attempts": Field(ListOf(shape=ATTEMPT), "Those of all rounds, the newest last."),
+        "notices": Field(ListOf(shape=NOTICE), "Those of all rounds, the newest last."),
+        "audit": Field(ListOf(shape=AUDIT), "What operators did to it, the newest last."),
+    },
+)
+
+
+def whole(
+    task: Task, attempts: Iterable[Attempt], notices: Iterable[Notice], audits: Iterable[Audit]
+) -> dict[str, Json]:
+    """A task with everything that is known of it."""
+    return {
+        **headline(task),
+        **_submitted(task.request),
+        "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
+        "notices": [_notice(notice, task.round) for notice in notices],
+        "audit": [_audit(audit) for audit in audits],
+    }
+
+
+# ── channels ─────────────────────────────────────────────────────────────────────────────────────
+
+CHANNEL = Shown(
+    name="Channel",
+    fields={
+        "channel_id": Field(ID, "Its id."),
+        "kind": Field(TEXT, "dingtalk, wecom or webhook."),
+        "url": Field(TEXT, "Where it leads: scheme and host. The rest is secret."),
+        "has_secret": Field(Flag(), "Whether messages are signed."),
+        "template": Field(TEXT, "The whole body, with ${...} variables; empty: the default."),
+        "content_type": Field(TEXT, "Of the body."),
+        "memo": Field(TEXT, "A note for people."),
+        "source_apps": Field(ListOf(shape=TEXT), "Only tasks that come from these; empty: from all."),
+        "target_apps": Field(ListOf(shape=TEXT), "Only tasks that go to these; empty: to all."),
+        "enabled": Field(Flag(), "Whether it is used."),
+        "created_at": Field(TIME, "When it was made."),
+        "updated_at": Field(TIME, "When it last changed."),
+    },
+)
 
 
 def channel(it: Channel) -> dict[str, Json]:
@@ -175,18 +346,51 @@ def channel(it: Channel) -> dict[str, Json]:
     }
 
 
+# ── figures ──────────────────────────────────────────────────────────────────────────────────────
+
 SERIES = ("accepted", "delivered", "failed_attempts", "exhausted", "cancelled")
 """The counters of a series, in the order in which a task meets them."""
 
-_STANDING = ("pending", "retrying", "delivered", "exhausted", "cancelled")
+_COUNTER = Number(whole=True)
+
+TOTALS = Shown(
+    name="Totals",
+    fields={
+        "accepted": Field(_COUNTER, "Tasks ever accepted."),
+        **{status: Field(_COUNTER, f"Tasks that are {status}.") for status in Status},
+        "failed_attempts": Field(_COUNTER, "Attempts that ever failed."),
+    },
+)
+
+ROW = Shown(
+    name="StatsRow",
+    fields={
+        "at": Field(TIME, "Start of the hour or day, in UTC."),
+        **{name: Field(_COUNTER, f"How many {name.replace('_', ' ')} it saw.") for name in SERIES},
+    },
+)
 
 
 def totals(counts: Mapping[str, int]) -> dict[str, int]:
     """How many tasks were ever accepted, and how many stand in each status."""
-    standing = {status: counts.get(f"in_{status}", 0) for status in _STANDING}
+    standing = {str(status): counts.get(f"in_{status}", 0) for status in Status}
     return {
         "accepted": counts.get("accepted", 0), **standing, "failed_attempts": counts.get("failed_attempts", 0)
     }  # fmt: skip
+
+
+LEDGER = Shown(
+    name="Ledger",
+    fields={
+        "accepted": Field(COUNT, "Tasks that were accepted."),
+        **{status: Field(COUNT, f"Tasks that are {status}, each row counted again.") for status in Status},
+        "balanced": Field(OrNull(Flag()), "Whether accepted is the sum of the others; null before the first check."),
+        "checked_at": Field(OrNull(TIME), "When these were counted."),
+        "balanced_at": Field(OrNull(TIME), "When it last added up; null if never."),
+        "since": Field(OrNull(TIME), "Tasks accepted before are counted as rows only."),
+        "until": Field(OrNull(TIME), "So are those accepted from then on."),
+    },
+)
 
 
 def ledger(it: Ledger | None) -> dict[str, Json]:
@@ -195,7 +399,7 @@ def ledger(it: Ledger | None) -> dict[str, Json]:
         return _UNCHECKED
     return {
         "accepted": it.accepted,
-        **{status: it.standing.get(status, 0) for status in _STANDING},
+        **{status: it.standing.get(status, 0) for status in Status},
         "balanced": it.balanced,
         "checked_at": time(it.checked_at),
         "balanced_at": time(it.balanced_at),
@@ -205,9 +409,12 @@ def ledger(it: Ledger | None) -> dict[str, Json]:
 
 
 _UNCHECKED: dict[str, Json] = {
-    **dict.fromkeys(("accepted", *_STANDING), 0),
+    **dict.fromkeys(("accepted", *Status), 0),
     **dict.fromkeys(("balanced", "checked_at", "balanced_at", "since", "until")),
 }
+
+
+BALANCES = ("balanced", "unbalanced", "unchecked")
 
 
 def balance(it: Ledger | None) -> str:
@@ -219,3 +426,45 @@ def series(starts: Sequence[float], counted: Iterable[tuple[float, Mapping[str, 
     """One row for each start of an hour or a day, zeros included."""
     found = dict(counted)
     return [{"at": time(at), **{name: found.get(at, {}).get(name, 0) for name in SERIES}} for at in starts]
+
+
+# ── problems ─────────────────────────────────────────────────────────────────────────────────────
+
+FAULT = Shown(
+    name="Fault",
+    fields={
+        "pointer": Field(TEXT, "Where: a JSON pointer into the body, `query:name` or `header:Name`."),
+        "detail": Field(TEXT, "What is wrong there."),
+    },
+)
+
+PROBLEM = Shown(
+    name="Problem",
+    fields={
+        "type": Field(TEXT, "The code as a URN."),
+        "title": Field(TEXT, "What the code means."),
+        "status": Field(COUNT, "The HTTP status."),
+        "code": Field(TEXT, "For programs; stable."),
+    },
+    sometimes={
+        "detail": Field(TEXT, "For people: what is wrong in this very case."),
+        "errors": Field(ListOf(shape=FAULT), "Every fault that was found."),
+    },
+)
+
+
+PROBLEM_JSON = "application/problem+json"
+"""Its media type."""
+
+
+def problem(refusal: Refusal) -> dict[str, Json]:
+    """A refusal as RFC 9457 has it."""
+    told = {
+        "type": f"urn:kkbida:problem:{refusal.code}",
+        "title": refusal.title,
+        "status": refusal.status,
+        "code": refusal.code,
+        "detail": refusal.detail,
+    }
+    faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults]
+    return told | ({"errors": faults} if faults else {})

@@ -14,15 +14,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from app import app
-from chalicelib import api, errors
+from chalicelib import api, errors, show
 from chalicelib.admin import CHANNEL
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
-from chalicelib.shape import Field, Record
+from chalicelib.shape import Field, Record, Shown
 from chalicelib.submission import DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
 from chalicelib.task import NoticeStatus, Status, Verdict
+
+SHOWN = (
+    show.HEADLINE, show.WHOLE, show.EXPECTATION, show.POLICY, show.ATTEMPT, show.NOTICE, show.AUDIT, api.PAGE,
+    show.CHANNEL, api.ALL_CHANNELS, api.TESTED, api.STATS, show.TOTALS, show.ROW, api.HEALTH, show.PROBLEM, show.FAULT,
+)  # fmt: skip
+"""What answers are made of."""
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -36,7 +41,9 @@ def _lines() -> Iterator[str]:
     yield "# Reference"
     yield ""
     yield "Written by `python -m infra.reference` from the code; a test fails when it is out of date."
-    yield from _section("Routes", ("method", "path", "what it does"), _routes())
+    yield "A running kkbida serves the same, for programs, at `/openapi.json` (OpenAPI 3.1)."
+    yield from _section("Routes", ("method", "path", "what it does", "answers", "refuses with"), _routes())
+    yield from _section("Parameters", ("route", "parameter", "form", "meaning"), _parameters())
     yield from _section("A task, as submitted", ("field", "form", "meaning"), _fields(TASK))
     yield from _section("`expect`", ("field", "form", "meaning"), _fields(EXPECT))
     yield from _section("`retry`", ("field", "form", "meaning"), _fields(RETRY))
@@ -49,6 +56,8 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
     yield from ("", "```json", DEFAULT_TEMPLATE, "```")
+    for shown in SHOWN:
+        yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
     yield from _section("Kind of a failed attempt", ("kind", "meaning"), _words(errors.Kind))
@@ -73,10 +82,16 @@ def _first_sentence(doc: str | None) -> str:
 
 
 def _routes() -> Iterator[Sequence[str]]:
-    for path, methods in app.routes.items():
-        for method, route in methods.items():
-            told = _first_sentence(api.VIEWS[route.view_name].__doc__)
-            yield f"`{method}`", f"`{path}`", told.partition(": ")[2] or told
+    for route in api.ROUTES.values():
+        given = ", ".join(str(gives.status) for gives in (route.gives, *route.also))
+        refused = ", ".join(str(refusal.status) for refusal in route.refusals)
+        yield f"`{route.method}`", f"`{route.path}`", route.about, given, refused
+
+
+def _parameters() -> Iterator[Sequence[str]]:
+    for route in api.ROUTES.values():
+        for name, field in (*route.query.items(), *route.headers.items()):
+            yield f"`{route.method} {route.path}`", f"`{name}`", _form(field), field.help
 
 
 def _fields(record: Record) -> Iterator[Sequence[str]]:
@@ -84,8 +99,16 @@ def _fields(record: Record) -> Iterator[Sequence[str]]:
         yield f"`{name}`", _form(field), field.help
 
 
+def _members(shown: Shown) -> Iterator[Sequence[str]]:
+    """Its members; a whole task's but for those of any task."""
+    for name, field in {**shown.fields, **shown.sometimes}.items():
+        if shown is not show.WHOLE or name not in show.HEADLINE.fields:
+            yield f"`{name}`", field.shape.form() + (", sometimes" if name in shown.sometimes else ""), field.help
+
+
 def _form(field: Field) -> str:
-    return f"{field.shape.form()}{', required' if field.required else ''}"
+    unless_said = f", {json.dumps(field.default)} unless said" if field.default is not None else ""
+    return f"{field.shape.form()}{', required' if field.required else ''}{unless_said}"
 
 
 def _presets() -> Iterator[Sequence[str]]:

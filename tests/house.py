@@ -18,6 +18,7 @@ from chalicelib.notify.notify import tell
 from chalicelib.ports import Message, Outgoing, Queue, Received, Reply, World
 from chalicelib.settings import load
 from chalicelib.task import Json
+from tests.declared import assert_declared
 
 NOON = 1_764_590_400.0
 """2025-12-01T12:00:00Z, when every story begins."""
@@ -91,9 +92,10 @@ class House:
     # ── the API, as a client sees it ──
 
     def call(self, view: str, body: Json = None, *, raw: bytes | None = None, **parts: Any) -> tuple[int, Any]:
-        """Call a view as app.py does: its status, and the JSON of its body."""
+        """Call a view as app.py does: its status, and the JSON of its body. It answers as declared, whatever it is."""
         sent = raw if raw is not None else b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         answer = api.answer(self.world, view, api.Call(body=sent, address="192.0.2.7", **parts))
+        assert_declared(view, answer)
         return answer.status, json.loads(answer.text()) if answer.text() else None
 
     def submit(self, url: str = "https://partner.example/callback", **members: Json) -> str:

@@ -84,7 +84,7 @@ def _request_context(environ: Environ, found: Match, method: str) -> dict[str, A
     return {
         "resourcePath": found.resource,
         "httpMethod": method,
-        "path": f"/{STAGE}{path_of(environ)}",
+        "path": path_of(environ),  # as at a domain of one's own, where no stage stands before it
         "stage": STAGE,
         "requestId": str(uuid4()),
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from chalicelib import api
 from chalicelib.errors import Kind, Refusal
+from chalicelib.openapi import document
 from chalicelib.settings import SETTINGS
 from chalicelib.task import NoticeStatus, Status, Verdict
 from infra.reference import PATH, reference
@@ -20,8 +23,15 @@ def test_it_names_every_word_that_the_api_uses() -> None:
     assert [word for word in words if f"`{word}`" not in page] == []
 
 
-def test_every_view_has_a_route_and_every_route_a_view() -> None:
+def test_it_describes_every_shape_of_the_document() -> None:
+    page = PATH.read_text()
+    schemas = document(api.ROUTES.values())["components"]["schemas"]
+    told = set(re.findall(r"^## `(\w+)`, as answered", page, re.MULTILINE))
+    assert schemas.keys() - told == {"NewTask", "Expect", "Retry", "Changes", "NewChannel"}, "these come in"
+
+
+def test_the_front_door_has_the_routes_of_the_table_and_no_others() -> None:
     from app import app  # noqa: PLC0415 - the front door is imported where it is looked at
 
-    routed = {route.view_name for methods in app.routes.values() for route in methods.values()}
-    assert routed == set(api.VIEWS)
+    doors = {(method, path, it.view_name) for path, methods in app.routes.items() for method, it in methods.items()}
+    assert doors == {(route.method, route.path, name) for name, route in api.ROUTES.items()}

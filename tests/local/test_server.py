@@ -51,7 +51,7 @@ def test_the_event_says_what_api_gateway_says(ask: Ask) -> None:
     assert event["multiValueHeaders"]["Content-Type"] == ["application/json"]
     context = event["requestContext"]
     assert context["identity"]["sourceIp"] == "127.0.0.1"
-    assert (context["path"], context["stage"]) == ("/local/v1/tasks", "local")
+    assert (context["path"], context["stage"]) == ("/v1/tasks", "local")
 
 
 def test_each_request_has_an_id_of_its_own(ask: Ask) -> None:
