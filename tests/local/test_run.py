@@ -4,94 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 
 from infra.local import server
 from tests.emulators import ministack
-from tests.local.conftest import Ask, asking
-
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60
-
-
-@dataclass(frozen=True)
-class Run:
-    """A local run that serves."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    welcome: str
-
-    @property
-    def access(self) -> dict[str, str]:
-        return dict(json.loads((self.folder / "access.json").read_text()))
-
-    @property
-    def api(self) -> Ask:
-        return asking(int(self.access["api"].rsplit(":", 1)[1]))
-
-    @property
-    def partner(self) -> Ask:
-        return asking(int(self.access["receiver"].rsplit(":", 1)[1]))
-
-    @property
-    def printed_task(self) -> dict[str, Any]:
-        """The task of the printed command."""
-        submit = next(line for line in self.welcome.splitlines() if " -d " in line)
-        return dict(json.loads(shlex.split(submit)[-1]))
-
-    def submit(self, task: dict[str, Any]) -> str:
-        reply = self.api("POST", "/v1/tasks", json.dumps(task).encode(), {"Content-Type": "application/json"})
-        assert reply.status == 202, reply.body
-        return str(reply.json["task_id"])
-
-    def until(self, task_id: str, status: str) -> dict[str, Any]:
-        """The task, once it has that status."""
-        look: Callable[[], Any] = lambda: self.api("GET", f"/v1/tasks/{task_id}").json  # noqa: E731
-        deadline = time.monotonic() + PATIENCE
-        while (task := look())["status"] != status and time.monotonic() < deadline:
-            continue
-        assert task["status"] == status, task
-        return dict(task)
-
-
-@contextmanager
-def running(folder: Path, **variables: str) -> Iterator[Run]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KKBIDA_", "AWS_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local"],
-        cwd=ROOT,
-        env={**ours, "PORT": "0", "DATA": str(folder), **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        yield Run(process, folder, _until_served(process.stdout))
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _until_served(output: IO[str]) -> str:
-    lines = []
-    for line in output:
-        lines.append(line)
-        if "Ctrl-C" in line:
-            return "".join(lines)
-    raise AssertionError("it did not start: " + "".join(lines))
+from tests.local.conftest import PATIENCE, ROOT, running
 
 
 def test_the_printed_task_fails_twice_and_is_then_delivered(tmp_path: Path) -> None:
