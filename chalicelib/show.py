@@ -448,7 +448,7 @@ PROBLEM = Shown(
     },
     sometimes={
         "detail": Field(TEXT, "For people: what is wrong in this very case."),
-        "errors": Field(ListOf(shape=FAULT), "Every fault that was found."),
+        "errors": Field(ListOf(shape=FAULT), "Every fault that was found, up to a thousand."),
     },
 )
 
@@ -457,14 +457,19 @@ PROBLEM_JSON = "application/problem+json"
 """Its media type."""
 
 
+MOST_FAULTS = 1000
+"""Faults that a problem lists: a body full of unknown names would else come back twenty times as long."""
+
+
 def problem(refusal: Refusal) -> dict[str, Json]:
     """A refusal as RFC 9457 has it."""
+    found = len(refusal.faults)
     told = {
         "type": f"urn:kkbida:problem:{refusal.code}",
         "title": refusal.title,
         "status": refusal.status,
         "code": refusal.code,
-        "detail": refusal.detail,
+        "detail": refusal.detail + (f": {found} faults; the first are listed" if found > MOST_FAULTS else ""),
     }
-    faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults]
+    faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults[:MOST_FAULTS]]
     return told | ({"errors": faults} if faults else {})

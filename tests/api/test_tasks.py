@@ -58,6 +58,14 @@ def test_every_fault_is_named_at_once_and_nothing_is_stored() -> None:
     assert nothing_is_stored(house)
 
 
+def test_a_body_full_of_faults_does_not_come_back_many_times_as_long() -> None:
+    raw = json.dumps({f"{number:x}": 1 for number in range(20_000)}).encode()
+    status, problem = House().call("submit", raw=raw)
+    assert (status, len(problem["errors"])) == (400, 1000)
+    assert problem["detail"] == "The request is not valid: 20001 faults; the first are listed"
+    assert len(json.dumps(problem)) < len(raw)
+
+
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
