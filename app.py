@@ -3,6 +3,7 @@
 Nothing here touches AWS at import (`chalice package` imports it), and each function imports only what it runs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Response, SQSEvent
@@ -11,6 +12,8 @@ from chalicelib import world
 from chalicelib.ports import Queue
 
 app = Chalice(app_name="kkbida", configure_logs=False)  # else each line is written twice: see log.py
+
+View = Callable[..., Response]
 
 PLACEHOLDER = "arn:aws:{}:us-east-1:000000000000:placeholder"
 """infra/template.yaml puts the real one in its place."""
@@ -36,81 +39,83 @@ def _answer(view: str, **path: str) -> Response:
     return Response(answer.text(), {"Content-Type": "application/json", **answer.headers}, answer.status)
 
 
-_ANY = ["*/*"]
-"""Content types that Chalice lets through: `api` judges them itself, and answers with a problem."""
+def _at(method: str, path: str) -> Callable[[View], View]:
+    """Where a view answers. Chalice lets every content type through: `api` judges them, and answers with a problem."""
+    at: Callable[[View], View] = app.route(path, methods=[method], content_types=["*/*"])
+    return at
 
 
-@app.route("/v1/tasks", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/tasks")
 def submit() -> Response:
     return _answer("submit")
 
 
-@app.route("/v1/tasks", methods=["GET"])
+@_at("GET", "/v1/tasks")
 def list_tasks() -> Response:
     return _answer("list_tasks")
 
 
-@app.route("/v1/tasks/{task_id}", methods=["GET"])
+@_at("GET", "/v1/tasks/{task_id}")
 def look(task_id: str) -> Response:
     return _answer("look", task_id=task_id)
 
 
-@app.route("/v1/tasks/{task_id}/resend", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/tasks/{task_id}/resend")
 def resend(task_id: str) -> Response:
     return _answer("resend", task_id=task_id)
 
 
-@app.route("/v1/tasks/{task_id}/cancel", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/tasks/{task_id}/cancel")
 def cancel(task_id: str) -> Response:
     return _answer("cancel", task_id=task_id)
 
 
-@app.route("/v1/tasks/{task_id}/deliver-now", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/tasks/{task_id}/deliver-now")
 def deliver_now(task_id: str) -> Response:
     return _answer("deliver_now", task_id=task_id)
 
 
-@app.route("/v1/channels", methods=["GET"])
+@_at("GET", "/v1/channels")
 def list_channels() -> Response:
     return _answer("list_channels")
 
 
-@app.route("/v1/channels", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/channels")
 def create_channel() -> Response:
     return _answer("create_channel")
 
 
-@app.route("/v1/channels/{channel_id}", methods=["PUT"], content_types=_ANY)
+@_at("PUT", "/v1/channels/{channel_id}")
 def change_channel(channel_id: str) -> Response:
     return _answer("change_channel", channel_id=channel_id)
 
 
-@app.route("/v1/channels/{channel_id}", methods=["DELETE"])
+@_at("DELETE", "/v1/channels/{channel_id}")
 def remove_channel(channel_id: str) -> Response:
     return _answer("remove_channel", channel_id=channel_id)
 
 
-@app.route("/v1/channels/{channel_id}/test", methods=["POST"], content_types=_ANY)
+@_at("POST", "/v1/channels/{channel_id}/test")
 def test_channel(channel_id: str) -> Response:
     return _answer("test_channel", channel_id=channel_id)
 
 
-@app.route("/v1/stats", methods=["GET"])
+@_at("GET", "/v1/stats")
 def stats() -> Response:
     return _answer("stats")
 
 
-@app.route("/v1/ledger", methods=["GET"])
+@_at("GET", "/v1/ledger")
 def ledger() -> Response:
     return _answer("ledger")
 
 
-@app.route("/v1/health", methods=["GET"])
+@_at("GET", "/v1/health")
 def health() -> Response:
     return _answer("health")
 
 
-@app.route("/openapi.json", methods=["GET"])
+@_at("GET", "/openapi.json")
 def openapi() -> Response:
     return _answer("openapi")
 

@@ -399,7 +399,7 @@ def ledger(it: Ledger | None) -> dict[str, Json]:
         return _UNCHECKED
     return {
         "accepted": it.accepted,
-        **{status: it.standing.get(status, 0) for status in Status},
+        **{str(status): it.standing.get(status, 0) for status in Status},
         "balanced": it.balanced,
         "checked_at": time(it.checked_at),
         "balanced_at": time(it.balanced_at),
@@ -409,7 +409,7 @@ def ledger(it: Ledger | None) -> dict[str, Json]:
 
 
 _UNCHECKED: dict[str, Json] = {
-    **dict.fromkeys(("accepted", *Status), 0),
+    **dict.fromkeys(("accepted", *map(str, Status)), 0),
     **dict.fromkeys(("balanced", "checked_at", "balanced_at", "since", "until")),
 }
 

@@ -13,10 +13,20 @@ from urllib.parse import unquote
 
 from chalice.app import Chalice
 from chalice.local import LocalChalice
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
 from chalicelib import api
-from chalicelib.errors import ForeignSite, MethodNotAllowed, NoSuchRoute, Refusal
+from chalicelib.errors import (
+    ForeignSite,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NoSuchRoute,
+    Refusal,
+    TooLarge,
+)
 from infra.local import gateway
 from infra.local.context import function
 from infra.local.gateway import Answer, Environ, Match
@@ -76,6 +86,7 @@ def serving(application: WSGIApplication, listener: socket.socket) -> Iterator[N
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,
     )
+    server.channel_class = _Channel
     thread = Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:
@@ -93,6 +104,27 @@ def _close(server: Any) -> None:
         channel.close_when_flushed = True
 
 
+class _Refused(ErrorTask):
+    """What waitress refuses before it reaches a route: told as the API tells it, and the connection ends."""
+
+    def execute(self) -> None:
+        error: Any = self.request.error  # type: ignore[attr-defined]  # it is a parser; the stubs call it an error
+        status, headers, body = _problem(REFUSALS_OF_WAITRESS.get(error.code, InvalidRequest)(error.body))
+        self.status = _status_line(status)
+        self.response_headers = headers
+        self.content_length = len(body)
+        self.set_close_on_finish()
+        self.write(body)
+
+
+REFUSALS_OF_WAITRESS = {413: TooLarge, 431: TooLarge, 500: InternalError}
+"""By the status that waitress has for it. All others are requests that break HTTP: 400 and 501, for an encoding."""
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _Refused
+
+
 def application(app: Chalice, console: Path) -> WSGIApplication:
     """Make the WSGI application: the routes of `app`, and beside them the files of the folder `console`."""
     app.__class__ = LocalChalice  # its current_request is the thread's own
@@ -103,10 +135,14 @@ def application(app: Chalice, console: Path) -> WSGIApplication:
         except Refusal as refusal:
             status, headers, body = _problem(refusal)
         length = ("Content-Length", str(len(body)))
-        start_response(f"{status} {http.client.responses.get(status, '')}", [*headers, length])
+        start_response(_status_line(status), [*headers, length])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return respond
+
+
+def _status_line(status: int) -> str:
+    return f"{status} {http.client.responses.get(status, '')}"
 
 
 def _answer(app: Chalice, console: Path, environ: Environ) -> Answer:
