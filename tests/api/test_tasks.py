@@ -245,6 +245,34 @@ def test_a_bad_filter_is_refused_by_name(query: dict[str, list[str]]) -> None:
     assert problem["errors"][0]["pointer"] == f"query:{next(iter(query))}"
 
 
+def test_every_fault_of_a_query_is_named_at_once() -> None:
+    query = {"limit": ["0"], "since": ["yesterday"], "status": ["lost"], "q": ["a", "b"], "colour": ["red"]}
+    problem = House().call("list_tasks", query=query)[1]
+    assert {fault["pointer"]: fault["detail"][:20] for fault in problem["errors"]} == {
+        "query:limit": "must be from 1 to 10",
+        "query:since": "must be a time as in",
+        "query:status": "must be one of pendi",
+        "query:q": "is given more than o",
+        "query:colour": "is unknown; known ar",
+    }
+
+
+@pytest.mark.parametrize("limit", ["-1", "1.0", "1e1", "ten", "[1]", '"1"', "true", "null", "٣"])
+def test_a_limit_that_is_no_whole_number_is_refused(limit: str) -> None:
+    status, problem = House().call("list_tasks", query={"limit": [limit]})
+    assert (status, problem["errors"][0]["pointer"]) == (400, "query:limit")
+
+
+def test_a_parameter_that_is_empty_counts_as_absent() -> None:
+    house = stocked()
+    empty = {name: [""] for name in ROUTES["list_tasks"].query}
+    assert house.call("list_tasks", query=empty) == house.call("list_tasks")
+
+
+def test_a_plus_in_a_time_need_not_be_encoded() -> None:
+    assert listed(stocked(), since="2025-12-01T20:10:00 08:00") == [11, 10]
+
+
 # ── resend ──
 
 

@@ -141,6 +141,17 @@ def test_a_body_that_lambda_would_not_take_is_refused(ask: Ask) -> None:
     assert ask("POST", "/v1/raw", b"", {"Content-Length": str(server.BODY_LIMIT + 1)}).status == 413
 
 
+def test_a_fault_of_the_server_is_a_problem_without_a_trace() -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise ZeroDivisionError("secret")
+
+    with server.listen(0) as listener, server.serving(broken, listener):
+        reply = asking(listener.getsockname()[1])("GET", "/")
+    assert (reply.status, reply.headers["Content-Type"]) == (500, "application/problem+json")
+    assert reply.json["code"] == "internal_error"
+    assert b"secret" not in reply.body
+
+
 # ── the console's files ──────────────────────────────────────────────────────────────────────────
 
 
