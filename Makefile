@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test test-localstack simulate mutants package clean
+.PHONY: help run test fuzz test-localstack simulate mutants package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,10 @@ test: $(VENV)/ready-to-test ## every check and every test that needs no LocalSta
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not localstack"
+
+FUZZ ?= --max-examples 1000
+fuzz: $(VENV)/ready-to-test ## many requests made from /openapi.json: FUZZ="--max-examples 1000 --seed 1"
+	@FUZZ="$(FUZZ)" $(BIN)/python -m pytest -s tests/fuzz
 
 test-localstack: $(VENV)/ready-to-test ## the tests against LocalStack: its own, or ENDPOINT=
 	$(BIN)/python -m pytest -m localstack
