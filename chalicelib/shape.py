@@ -33,7 +33,7 @@ class Shape(Protocol):
         ...
 
     def schema(self) -> Schema:
-        """The shape as JSON Schema: whatever has the shape is valid by it."""
+        """The shape as JSON Schema."""
         ...
 
 
@@ -163,7 +163,7 @@ def _bounds(what: str, least: float, most: float) -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A moment of the years 1970 to 2999, as RFC 3339 writes it. One without an offset is in UTC."""
+    """A moment of the years 1970 to 2999, as RFC 3339 writes it. A day alone is taken too, and is one in UTC."""
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type, no such moment, or out of range."""

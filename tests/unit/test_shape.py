@@ -29,6 +29,7 @@ from chalicelib.shape import (
     child,
     parse,
     require,
+    seconds,
 )
 from chalicelib.task import Json
 
@@ -139,6 +140,17 @@ def test_what_has_the_shape_is_valid_by_its_schema(shape: Shape, value: Json) ->
 def test_what_has_not_the_shape_is_not_valid_by_its_schema(shape: Shape, value: Json) -> None:
     a_whole_number_to_json_schema = shape is COUNT and repr(value) == "1.0"
     assert is_valid(shape, value) == a_whole_number_to_json_schema
+
+
+@pytest.mark.parametrize("text", ["2026-12-01", "2026-12-01T00:00:00", "2026-12-01T08:00:00+08:00"])
+def test_a_day_alone_is_its_midnight_in_utc(text: str) -> None:
+    assert faults(Time(), text) == []
+    assert seconds(text) == 1_796_083_200
+
+
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_a_time_beyond_all_records_is_refused(text: str) -> None:
+    assert len(faults(Time(), text)) == 1
 
 
 def test_a_schema_tells_what_each_member_is_for() -> None:
