@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,20 @@ NAMESPACE = "kkbida"
 """Of the metrics; the alarms in infra/template.yaml name it too."""
 
 
-@lru_cache(maxsize=1)
 def logger() -> Logger:
-    """The one logger of the process. Its level is `POWERTOOLS_LOG_LEVEL` or Lambda's own."""
+    """The one logger of the process. Its level is `POWERTOOLS_LOG_LEVEL` or Lambda's own.
+
+    Messages of a batch are handled at the same time, and two that made it together would write each line twice.
+    """
+    with _ONE_AT_A_TIME:
+        return _made()
+
+
+_ONE_AT_A_TIME = Lock()
+
+
+@lru_cache(maxsize=1)
+def _made() -> Logger:
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - costs a cold start, and pure code never logs
 
     return Logger(service="kkbida", use_rfc3339=True, utc=True, location=None, stream=sys.stdout)

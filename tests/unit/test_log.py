@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+
+import pytest
 
 from chalicelib import log
 from tests.conftest import Lines
@@ -30,6 +36,29 @@ def test_a_failure_is_logged_with_its_trace(logged: Lines) -> None:
     [line] = logged()
     assert (line["level"], line["task_id"], line["Failures"]) == ("ERROR", "t1", [1.0])
     assert "math domain error" in str(line["exception"])
+
+
+@pytest.fixture
+def nothing_logged_yet() -> Iterator[None]:
+    log._made.cache_clear()
+    yield
+    log._made.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_logged_yet")
+def test_threads_that_are_the_first_to_log_share_one_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, two_make_one = list[object](), Barrier(2)
+
+    def make(**_: object) -> object:
+        made.append(object())
+        with suppress(BrokenBarrierError):
+            two_make_one.wait(0.5)
+        return made[-1]
+
+    monkeypatch.setattr("aws_lambda_powertools.Logger", make)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: log.logger(), range(2)))
+    assert found == made * 2
 
 
 def test_an_attempt_leaves_one_complete_line(logged: Lines) -> None:
