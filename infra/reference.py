@@ -19,15 +19,9 @@ from chalicelib.admin import CHANNEL
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
-from chalicelib.shape import Field, Record, Shown
+from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
 from chalicelib.task import NoticeStatus, Status, Verdict
-
-SHOWN = (
-    show.HEADLINE, show.WHOLE, show.EXPECTATION, show.POLICY, show.ATTEMPT, show.NOTICE, show.AUDIT, api.PAGE,
-    show.CHANNEL, api.ALL_CHANNELS, api.TESTED, api.STATS, show.TOTALS, show.ROW, api.HEALTH, show.PROBLEM, show.FAULT,
-)  # fmt: skip
-"""What answers are made of."""
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -56,7 +50,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
     yield from ("", "```json", DEFAULT_TEMPLATE, "```")
-    for shown in SHOWN:
+    for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
@@ -97,6 +91,22 @@ def _parameters() -> Iterator[Sequence[str]]:
 def _fields(record: Record) -> Iterator[Sequence[str]]:
     for name, field in record.fields.items():
         yield f"`{name}`", _form(field), field.help
+
+
+def _shown() -> Iterable[Shown]:
+    """Everything with a name that answers are made of."""
+    answers = [gives.shape for route in api.ROUTES.values() for gives in (route.gives, *route.also)]
+    return {it.name: it for shape in (*answers, show.PROBLEM) for it in _named(shape)}.values()
+
+
+def _named(shape: Shape | None) -> Iterator[Shown]:
+    """The shapes with a name in a shape, itself included."""
+    if isinstance(shape, Shown):
+        yield shape
+        for field in {**shape.fields, **shape.sometimes}.values():
+            yield from _named(field.shape)
+    elif isinstance(shape, ListOf | MapOf | OrNull):
+        yield from _named(shape.shape)
 
 
 def _members(shown: Shown) -> Iterator[Sequence[str]]:
