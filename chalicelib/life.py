@@ -20,6 +20,9 @@ from chalicelib.task import FINAL, TRANSITIONS, Attempt, Request, Status, Task, 
 LOOKAHEAD = 300
 """Seconds by which a parked task is woken early, so that `DelaySeconds` can start it on time (<= 900)."""
 
+LOOK_AGAIN = 5
+"""Seconds after which a message returns that met an attempt under way: most end long before their lease."""
+
 MOST_GRACE = 6 * 3600
 """Seconds: the longest time between two wakes of a task whose messages do not lead to an attempt."""
 
@@ -57,7 +60,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The task is leased, or not due, until `at` (seconds since the epoch): come back then."""
+    """The task is leased, or not due: come back at `at` (seconds since the epoch)."""
 
     at: float
 
@@ -81,7 +84,7 @@ def refusal(task: Task | None, ticket: int, now: float) -> Refused | None:
     if task is None or task.status in FINAL or task.ticket != ticket:
         return Stale()
     if task.lease_until > now:
-        return NotYet(task.lease_until)
+        return NotYet(min(task.lease_until, now + LOOK_AGAIN))
     if task.number >= task.request.retry.max_attempts or task.deadline_at <= now:
         return Spent(task)
     return NotYet(task.due_at) if task.due_at > now else None

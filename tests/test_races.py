@@ -84,9 +84,11 @@ def test_deliver_now_during_an_attempt_makes_no_second_one_beside_it() -> None:
     house.outside.answers[PARTNER] = hurried_meanwhile
     house.work()
     assert len(house.outside.sent) == 1
-    house.pass_time(house.world.settings.lease + 11)
+    house.pass_time(9)
+    assert len(house.outside.sent) == 1, "the planned wait is kept"
+    house.pass_time(2)
     task = house.look(task_id)
-    assert [it["verdict"] for it in task["attempts"]] == ["failed", "delivered"]
+    assert [it["verdict"] for it in task["attempts"]] == ["failed", "delivered"], "and no longer one, such as the lease"
 
 
 def test_the_same_message_twice_makes_one_attempt() -> None:

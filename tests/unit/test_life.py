@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib import life
 from chalicelib.errors import LostLease, WrongStatus
-from chalicelib.life import LOOKAHEAD, MOST_GRACE, NotYet, Spent, Stale
+from chalicelib.life import LOOK_AGAIN, LOOKAHEAD, MOST_GRACE, NotYet, Spent, Stale
 from chalicelib.ports import MOST_DELAY
 from chalicelib.task import FINAL, TRANSITIONS, Attempt, Status, Task, Verdict, evolve
 from tests.unit.makers import GRACE, LEASE, NOON, RETENTION, claimed, failed, policy, request, task
@@ -179,6 +179,7 @@ DEADLINE = task().deadline_at
         *[(task(status=status), 1, NOON, Stale()) for status in FINAL],
         (task(status=Status.RETRYING), 1, NOON, None),
         (task(lease_until=NOON + 1), 1, NOON, NotYet(NOON + 1)),
+        (task(lease_until=NOON + 75), 1, NOON, NotYet(NOON + LOOK_AGAIN)),
         (task(lease_until=NOON), 1, NOON, None),
         (task(due_at=NOON + 1), 1, NOON, NotYet(NOON + 1)),
         (task(due_at=NOON), 1, NOON, None),
@@ -284,7 +285,7 @@ def test_an_attempt_that_still_runs_keeps_its_lease(change: Change) -> None:
 
 def test_a_resend_waits_for_the_attempt_that_a_cancel_left_running() -> None:
     again = life.resend(life.cancel(claimed(task()), now=NOON, retention=1), request(), now=NOON + 1, grace=GRACE)
-    assert life.refusal(again, again.ticket, NOON + 1) == NotYet(NOON + LEASE)
+    assert life.refusal(again, again.ticket, NOON + 1) == NotYet(NOON + 1 + LOOK_AGAIN)
     assert life.refusal(again, again.ticket, NOON + LEASE) is None
     assert again.wake_at == NOON + LEASE + GRACE
 
