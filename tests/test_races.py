@@ -14,6 +14,7 @@ from chalicelib.change import change
 from chalicelib.errors import Unavailable
 from chalicelib.ports import Message, Outgoing, Queue, Reply
 from chalicelib.task import Audit, Task
+from tests.conftest import Lines
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -254,6 +255,26 @@ def test_a_task_that_cannot_be_woken_does_not_keep_the_others_asleep() -> None:
     house.pass_time(house.world.settings.grace + 61, step=20)
     assert house.look(second)["status"] == "delivered"
     assert house.look(first)["status"] == "pending"
+
+
+def test_a_table_that_cannot_take_a_wake_is_no_fault_and_the_task_is_woken_later(logged: Lines) -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    task_id = house.submit(PARTNER)
+    for lost in house.world.queues.receive(Queue.TASKS):
+        house.world.queues.delete(Queue.TASKS, [lost.receipt])
+    well = house.world
+
+    class Throttled(Unwell):
+        def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+            raise Unavailable("The table cannot serve this just now.")
+
+    house.world = replace(well, store=Throttled(well.store))
+    house.pass_time(well.settings.grace + 61, step=20)
+    assert {line["level"] for line in logged()} == {"INFO"}
+    house.world = well
+    house.pass_time(60, step=20)
+    assert house.look(task_id)["status"] == "delivered"
 
 
 def test_a_lost_message_is_noticed_before_a_short_deadline_passes() -> None:

@@ -12,7 +12,7 @@ from chalicelib import life, log
 from chalicelib.accept import enqueue
 from chalicelib.change import change
 from chalicelib.consume import all_at_once
-from chalicelib.errors import LostLease, NotFound
+from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.task import Task
 
@@ -56,6 +56,9 @@ def _wake_or_log(world: World, task: Task) -> bool:
     try:
         return _wake(world, task)
     except (_NotDueError, LostLease, NotFound):
+        return False
+    except Unavailable as unavailable:
+        log.event("store.unavailable", task_id=task.task_id, why=unavailable.detail)
         return False
     except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and the task is due again in a minute
         log.failure("task.not_woken", task_id=task.task_id)
