@@ -256,6 +256,16 @@ def ready_at(task: Task, now: float) -> float:
     return now if task.status in FINAL else max(now, task.due_at, task.lease_until)
 
 
+def is_owned(task: Task, now: float) -> bool:
+    """Whether an attempt may be under way."""
+    return task.status not in FINAL and task.lease_until > now
+
+
+def watch(task: Task) -> Task:
+    """An attempt may be under way, so its message is in hand: looked after again when the lease is over."""
+    return evolve(task, version=task.version + 1, wake_at=task.lease_until)
+
+
 def wake(task: Task, *, now: float, grace: float) -> Task:
     """Enqueued again under a new ticket. Each wake without an attempt in between doubles the grace.
 

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib import life
 from chalicelib.change import change
+from chalicelib.delivery.reconcile import reconcile
 from chalicelib.errors import Unavailable
 from chalicelib.ports import Message, Outgoing, Queue, Reply
 from chalicelib.task import Audit, Task
@@ -90,6 +91,41 @@ def test_deliver_now_during_an_attempt_makes_no_second_one_beside_it() -> None:
     house.pass_time(2)
     task = house.look(task_id)
     assert [it["verdict"] for it in task["attempts"]] == ["failed", "delivered"], "and no longer one, such as the lease"
+
+
+def test_a_task_that_waited_in_line_for_long_and_is_looked_after_in_its_attempt_is_tried_again_when_it_is_due() -> None:
+    house = House(KKBIDA_GRACE="60")
+    task_id = house.submit(PARTNER, retry={"schedule": [10]})
+    house.clock.at += 70
+
+    def looked_after_meanwhile(_: Outgoing) -> Reply:
+        house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+        reconcile(house.world, seconds=5)
+        return reply(500, "no")
+
+    house.outside.answers[PARTNER] = looked_after_meanwhile
+    house.work()
+    house.pass_time(9)
+    assert len(house.outside.sent) == 1, "the planned wait is kept"
+    house.pass_time(2)
+    assert house.look(task_id)["status"] == "delivered", "and does not last until the end of a lease"
+
+
+def test_a_task_whose_process_died_in_its_attempt_is_looked_after_when_the_lease_is_over() -> None:
+    house = House(KKBIDA_GRACE="60")
+    house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
+    task_id = house.submit(PARTNER)
+    [message] = house.world.queues.receive(Queue.TASKS)
+    house.clock.at += 70
+    lease = house.world.settings.lease
+    house.world.store.claim(task_id, 1, now=house.clock.now(), lease=lease)
+    house.world.queues.delete(Queue.TASKS, [message.receipt])
+    reconcile(house.world, seconds=5)
+    assert house.work() == 0, "nothing is sent for an attempt that may be under way"
+    house.clock.at += lease + 1
+    reconcile(house.world, seconds=5)
+    house.work()
+    assert house.look(task_id)["status"] == "delivered"
 
 
 def test_the_same_message_twice_makes_one_attempt() -> None:
@@ -266,7 +302,7 @@ def test_a_table_that_cannot_take_a_wake_is_no_fault_and_the_task_is_woken_later
     well = house.world
 
     class Throttled(Unwell):
-        def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
+        def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:  # noqa: ARG002
             raise Unavailable("The table cannot serve this just now.")
 
     house.world = replace(well, store=Throttled(well.store))

@@ -25,7 +25,7 @@ AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """What a pass did: how many tasks it enqueued again, and whether more were waiting when its time was up."""
+    """What a pass did: how many tasks it enqueued again, or found owned by an attempt; whether more were waiting."""
 
     count: int
     more: bool
@@ -72,12 +72,14 @@ class _NotDueError(Exception):
 def _wake(world: World, task: Task) -> bool:
     now, grace = world.clock.now(), world.settings.grace
 
-    def wake(it: Task) -> Task:
+    def look_after(it: Task) -> Task:
         if it.wake_at is None or it.wake_at > now:
             raise _NotDueError
-        return life.wake(it, now=now, grace=grace)
+        return life.watch(it) if life.is_owned(it, now) else life.wake(it, now=now, grace=grace)
 
-    woken = change(world.store, task, wake)
+    woken = change(world.store, task, look_after)
+    if life.is_owned(woken, now):
+        return True
     log.event("task.woken", metrics={"TasksWoken": 1}, task_id=task.task_id, status=task.status, wakes=woken.wakes)
     if enqueue(world, woken, delay=min(max(life.ready_at(woken, now) - now, 0), MOST_DELAY)):
         return True
