@@ -516,8 +516,8 @@ class EmbeddedStore:
         return self.database.read(partial(_ledger, now=now, retention=retention))
 
     def ping(self) -> None:
-        """Raises Unavailable when the file does not answer."""
-        self._rows("SELECT 1 FROM tasks LIMIT 1")
+        """Raises Unavailable when the file cannot be written: a full disk can still be read."""
+        self.database.write(lambda tx: tx.execute(f"PRAGMA user_version = {SCHEMA_VERSION}"))
 
     def sweep(self, now: float, limit: int) -> int:
         """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many."""
