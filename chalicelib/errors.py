@@ -142,7 +142,8 @@ class InternalError(Refusal):
 
 
 class Unavailable(Refusal):
-    """The store cannot take it just now; nothing was stored. Try again after the seconds in `Retry-After`."""
+    """The store cannot take it just now, or its answer got lost. Send the same again, with the same Idempotency-Key,
+    after the seconds in `Retry-After`."""
 
     status = 503
     code = "unavailable"
