@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.environments import python_with
@@ -22,9 +24,33 @@ READY_WITHIN = 60
 """Seconds an emulator may take until it answers; a loaded computer needs about ten."""
 
 
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """One that is ready, at the other end of a tether."""
+
+    url: str
+    tether: subprocess.Popen[bytes]
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """It answers nobody while the block runs, and forgets nothing: an outage."""
+        self.tether.send_signal(signal.SIGUSR1)
+        try:
+            yield
+        finally:
+            self.tether.send_signal(signal.SIGUSR2)
+
+
 @contextmanager
 def ministack(**env: str) -> Iterator[str]:
-    """MiniStack's endpoint, ready. `env` sets its own variables, such as `AUTH="true"`.
+    """MiniStack's endpoint, ready; see `ministack_process`."""
+    with ministack_process(**env) as emulator:
+        yield emulator.url
+
+
+@contextmanager
+def ministack_process(**env: str) -> Iterator[Emulator]:
+    """MiniStack, ready. `env` sets its own variables, such as `AUTH="true"`.
 
     It serves DynamoDB, SQS, S3, IAM, CloudFormation, API Gateway, and runs Lambda functions in subprocesses.
     """
@@ -39,8 +65,9 @@ def ministack(**env: str) -> Iterator[str]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",  # of what its functions call
         **env,
     }
-    with _served([str(python), "-m", "ministack"], variables, f"http://127.0.0.1:{port}", "/_ministack/ready") as url:
-        yield url
+    command = [str(python), "-m", "ministack"]
+    with _served(command, variables, f"http://127.0.0.1:{port}", "/_ministack/ready") as emulator:
+        yield emulator
 
 
 @contextmanager
@@ -67,12 +94,12 @@ def localstack() -> Iterator[str]:
             "SERVICES": "sqs",
         }
         command = [str(python), "-m", "localstack.runtime.main"]
-        with _served(command, variables, f"http://127.0.0.1:{port}", "/_localstack/health") as url:
-            yield url
+        with _served(command, variables, f"http://127.0.0.1:{port}", "/_localstack/health") as emulator:
+            yield emulator.url
 
 
 @contextmanager
-def _served(command: Sequence[str], variables: Mapping[str, str], url: str, health: str) -> Iterator[str]:
+def _served(command: Sequence[str], variables: Mapping[str, str], url: str, health: str) -> Iterator[Emulator]:
     with tempfile.TemporaryDirectory(prefix="emulator-") as home:
         log = Path(home) / "log"
         with log.open("wb") as output:
@@ -86,7 +113,7 @@ def _served(command: Sequence[str], variables: Mapping[str, str], url: str, heal
             )
         with process:  # its end closes stdin, and that ends all of it
             _wait_until_ready(process, url + health, log)
-            yield url
+            yield Emulator(url, process)
 
 
 def _environment(home: str) -> dict[str, str]:

@@ -1,10 +1,16 @@
-"""The emulators go when whoever started them goes, however that happens."""
+"""The emulators stand still when told to, and go when whoever started them goes, however that happens."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+
+import pytest
+
+from infra import resources
+from tests.emulators import ministack_process
 
 TETHER = Path(__file__).parent.parent / "tether.py"
 
@@ -33,3 +39,12 @@ def test_nothing_is_left_running_when_the_tests_are_killed() -> None:
 
         # All of them hold this pipe: it ends with the last one.
         assert tests.stdout.read() == b""
+
+
+@pytest.mark.emulator
+def test_one_that_stands_still_answers_nobody_and_forgets_nothing() -> None:
+    with ministack_process() as emulator:
+        made = resources.make_queues(emulator.url)
+        with emulator.standing_still(), pytest.raises(TimeoutError):
+            urllib.request.urlopen(emulator.url, timeout=0.5)
+        assert resources.make_queues(emulator.url) == made
