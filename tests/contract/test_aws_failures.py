@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -21,47 +16,16 @@ from chalicelib.settings import Settings, load
 from chalicelib.store import DynamoStore
 from chalicelib.task import evolve
 from tests.contract.samples import NOW, audit, channel, task
+from tests.wire import THROTTLED, Answer, Call, Fate, Rule, refusal, wire
 
 SECRET = "wJalrXUtnFEMI"
 
-Answer = Callable[[str], tuple[int, Mapping[str, Any]] | None]
-"""From the name of an operation to a status and a JSON body; None cuts the connection."""
-
-
-def says(status: int, code: str) -> Answer:
-    return lambda _: (status, {"__type": f"com.amazonaws#{code}", "message": "not now"})
-
-
-def hangs_up(_: str) -> None:
-    return None
-
 
 @contextmanager
-def broken_aws(answer: Answer) -> Iterator[tuple[Settings, list[str]]]:
-    """Settings that lead to a server that answers so, and the operations it is asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append(self.headers["X-Amz-Target"].partition(".")[2])
-            answered = answer(asked[-1])
-            if answered is None:
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            status, body = answered
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Nothing: pytest's output is for results."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield settings(url), asked
-        server.shutdown()
+def broken_aws(rule: Rule) -> Iterator[tuple[Settings, list[str]]]:
+    """Settings that lead to an AWS that answers so, and the operations it is asked for."""
+    with wire(rule) as broken:
+        yield settings(broken.url), broken.asked
 
 
 def settings(url: str) -> Settings:
@@ -99,7 +63,7 @@ def nothing_secret_in(raised: pytest.ExceptionInfo[BaseException]) -> bool:
 
 @pytest.mark.parametrize("operation", STORE_CALLS)
 def test_a_table_that_is_throttled_is_unavailable_after_a_few_tries(operation: str) -> None:
-    with broken_aws(says(400, "ProvisionedThroughputExceededException")) as (reachable, asked):
+    with broken_aws(lambda _: THROTTLED) as (reachable, asked):
         with pytest.raises(Unavailable) as raised:
             STORE_CALLS[operation](DynamoStore(evolve(reachable, shards=1)))
         assert asked == [operation] * aws.TRIES
@@ -108,7 +72,7 @@ def test_a_table_that_is_throttled_is_unavailable_after_a_few_tries(operation: s
 
 @pytest.mark.parametrize("operation", QUEUE_CALLS)
 def test_a_queue_that_fails_is_unavailable_after_a_few_tries(operation: str) -> None:
-    with broken_aws(says(500, "InternalFailure")) as (reachable, asked):
+    with broken_aws(lambda _: refusal(500, "InternalFailure")) as (reachable, asked):
         with pytest.raises(Unavailable) as raised:
             QUEUE_CALLS[operation](SqsQueues(reachable))
         assert asked == [operation] * aws.TRIES
@@ -116,13 +80,13 @@ def test_a_queue_that_fails_is_unavailable_after_a_few_tries(operation: str) -> 
 
 
 def test_a_connection_that_breaks_is_unavailable() -> None:
-    with broken_aws(hangs_up) as (reachable, _), pytest.raises(Unavailable) as raised:
+    with broken_aws(lambda _: Fate.REQUEST_LOST) as (reachable, _), pytest.raises(Unavailable) as raised:
         DynamoStore(reachable).ping()
     assert nothing_secret_in(raised)
 
 
 def test_an_address_where_nobody_listens_is_unavailable() -> None:
-    with broken_aws(hangs_up) as (unreachable, _):
+    with broken_aws(lambda _: Fate.REQUEST_LOST) as (unreachable, _):
         pass
     with pytest.raises(Unavailable) as raised:
         SqsQueues(unreachable).in_flight(Queue.TASKS)
@@ -130,7 +94,7 @@ def test_an_address_where_nobody_listens_is_unavailable() -> None:
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_passing_one() -> None:
-    with broken_aws(says(400, "AccessDeniedException")) as (reachable, asked):
+    with broken_aws(lambda _: refusal(400, "AccessDeniedException")) as (reachable, asked):
         with pytest.raises(ClientError):
             DynamoStore(reachable).ping()
         assert asked == ["GetItem"], "it is not tried again"
@@ -143,7 +107,7 @@ def test_a_table_that_leaves_every_key_unread_is_unavailable() -> None:
 
 
 def test_keys_that_are_left_unread_are_asked_for_again() -> None:
-    def one_at_a_time(_: str) -> tuple[int, Mapping[str, Any]]:
+    def one_at_a_time(_: Call) -> Answer:
         left.pop()
         unprocessed = {"kkbida": {"Keys": left}} if left else {}
         item = {"pk": {"S": "counters"}, "sk": {"S": "total"}, "accepted": {"N": "1"}}
