@@ -10,22 +10,29 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-STARTS_WITHIN = 30
+STARTS_WITHIN = 60
 """Seconds until it must serve."""
+
+COMMAND = (sys.executable, "-m", "infra.local")
 
 
 class LocalRun:
-    """The local run on free ports, its data in `folder`. It can be killed and started again on the same data."""
+    """The local run on free ports, its data in `folder`. It can be killed and started again on the same data.
 
-    def __init__(self, folder: Path, *, port: int = 0, receiver_port: int = 0, receiver: str | None = None) -> None:
+    `command` is what is run; `variables` are set for it.
+    """
+
+    def __init__(self, folder: Path, command: Sequence[str] = COMMAND, **variables: str) -> None:
         self.folder = folder
-        self._ports = {"PORT": str(port), "RECEIVER_PORT": str(receiver_port), "DATA": str(folder)}
-        self._process: subprocess.Popen[bytes] | None = None
         self.api = ""
-        self.receiver = receiver or ""
+        self.receiver = ""
+        self._command = command
+        self._variables = {"PORT": "0", "RECEIVER_PORT": "0", "DATA": str(folder), **variables}
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
@@ -34,24 +41,41 @@ class LocalRun:
         return self._process.pid
 
     def start(self) -> float:
-        """Start it and wait until it serves: the seconds that took."""
+        """Start it and wait until it serves: the seconds that took. Raises RuntimeError when it does not."""
         began = time.perf_counter()
-        access = self.folder / "access.json"
-        access.unlink(missing_ok=True)
-        with (self.folder / "output.txt").open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "infra.local"], env={**os.environ, **self._ports}, stdout=output, stderr=output
-            )
-        while time.perf_counter() - began < STARTS_WITHIN:
-            if access.exists() and self._serves(access):
-                return time.perf_counter() - began
+        process = self.spawn()
+        while not self._serves():
+            if process.poll() is not None or time.perf_counter() - began > STARTS_WITHIN:
+                raise RuntimeError((self.folder / "output.txt").read_text())
             time.sleep(0.02)  # another process starts: there is no event to wait for
-        raise TimeoutError((self.folder / "output.txt").read_text())
+        return time.perf_counter() - began
 
-    def _serves(self, access: Path) -> bool:
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start it, and do not wait."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "access.json").unlink(missing_ok=True)
+        with (self.folder / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own code
+                self._command,
+                env={**os.environ, **self._variables},
+                stdout=output,
+                stderr=output,
+            )
+        return self._process
+
+    @property
+    def files(self) -> Path:
+        """Its folder, as this process sees it."""
+        return self.folder
+
+    def _serves(self) -> bool:
+        """Whether it answers; where it does is remembered for the next start."""
+        access = self.files / "access.json"
+        if not access.exists():
+            return False
         found = json.loads(access.read_text())
         self.api, self.receiver = found["api"], found["receiver"]
-        self._ports |= {"PORT": self.api.rpartition(":")[2], "RECEIVER_PORT": self.receiver.rpartition(":")[2]}
+        self._variables |= {"PORT": self.api.rpartition(":")[2], "RECEIVER_PORT": self.receiver.rpartition(":")[2]}
         try:
             return bool(self.get("/v1/health")["status"] == "ok")
         except OSError:
@@ -74,9 +98,9 @@ class LocalRun:
         with urllib.request.urlopen(self.api + path, timeout=30) as reply:  # noqa: S310 - loopback
             return json.load(reply)
 
-    def peak_memory(self) -> int:
-        """Bytes of memory that the process had at most (VmHWM)."""
+    def memory(self, figure: str = "VmHWM") -> int:
+        """Bytes of memory that the process has had at most, or has now (VmRSS)."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
+            if line.startswith(figure):
                 return int(line.split()[1]) * 1024
         return 0

@@ -48,7 +48,7 @@ def _measure(run: LocalRun, tasks: int, clients: int, fails: int) -> None:
     middle, slow = statistics.median(ordered) * 1000, ordered[len(ordered) * 99 // 100] * 1000
     print(f"accept      p50 {middle:.1f} ms, p99 {slow:.1f} ms")
     print(f"delivered   all after {delivered:.1f} s: {tasks / delivered:.0f} tasks a second, end to end")
-    print(f"memory      {run.peak_memory() / 2**20:.0f} MiB at most")
+    print(f"memory      {run.memory() / 2**20:.0f} MiB at most")
     print(f"totals      {run.get('/v1/stats')['totals']}")
 
 

@@ -312,7 +312,7 @@ def _json(value: object) -> Answer:
 async def _converse(memory: Memory, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection, kept alive until the client leaves or a reply ends it."""
     try:
-        while (incoming := await _read(reader)) is not None:
+        while (incoming := await read(reader)) is not None:
             answer = respond(incoming, memory)
             await asyncio.sleep(answer.silence)
             if answer.cut:
@@ -324,7 +324,7 @@ async def _converse(memory: Memory, reader: asyncio.StreamReader, writer: asynci
         writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Incoming | None:
+async def read(reader: asyncio.StreamReader) -> Incoming | None:
     """The next request; None when the client has left. Raises ValueError for what is not HTTP/1.1."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -348,9 +348,9 @@ def _header(line: str) -> tuple[str, str]:
 async def _write(writer: asyncio.StreamWriter, incoming: Incoming, answer: Answer) -> None:
     bodiless = incoming.method == "HEAD" or answer.status in (204, 304)
     if answer.drip and not bodiless:
-        writer.write(_head(answer))
+        writer.write(head(answer))
         return await _write_slowly(writer, answer)
-    writer.write(_head(answer) + (b"" if bodiless else answer.body))
+    writer.write(head(answer) + (b"" if bodiless else answer.body))
     for size in () if bodiless else _chunks(answer.filler):
         writer.write(b"." * size)
         await writer.drain()
@@ -368,7 +368,8 @@ def _chunks(size: int) -> Iterable[int]:
     return (min(CHUNK, size - sent) for sent in range(0, size, CHUNK))
 
 
-def _head(answer: Answer) -> bytes:
+def head(answer: Answer) -> bytes:
+    """A reply up to its body, as it goes on the wire."""
     lines = [
         f"HTTP/1.1 {answer.status} {http.client.responses.get(answer.status, '')}",
         f"Content-Type: {answer.content_type}",
