@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test fuzz test-localstack simulate mutants package clean
+.PHONY: help run test fuzz test-localstack simulate mutants chaos overload package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,6 +48,12 @@ simulate: $(VENV)/ready-to-test ## play stories full of faults, on all cores: SE
 
 mutants: $(VENV)/ready-to-test ## break the product on purpose, in a copy, and see that it is noticed: MUTANTS="lease ticket"
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
+chaos: $(VENV)/ready-to-test ## kill it at random moments, and see that nothing is lost: KILLS=20 TASKS=2000 SEED=1
+	$(BIN)/python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SEED),--seed $(SEED))
+
+overload: $(VENV)/ready-to-test ## submit more than can be delivered, for a minute: DURATION=60
+	$(BIN)/python -m tests.chaos.overload $(if $(DURATION),--seconds $(DURATION))
 
 package: $(VENV)/ready-to-test ## build and check what is deployed
 	$(BIN)/python -m infra.package
