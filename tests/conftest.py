@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from chalicelib import log
+from tests import cases
+
+cases.load()
 
 Lines = Callable[[], list[dict[str, Any]]]
 

@@ -29,12 +29,13 @@ from tests.contract.samples import NOW
 class StoreBackend:
     """A store under test. `settle` waits until lists and counters show what was written.
 
-    `expire` removes what has expired by then, as time does. `lose` removes the row of a task, and `miscount` adds
-    to the tasks that were accepted in an hour, both behind kkbida's back.
+    `records` counts those that a task is made of. `expire` removes what has expired by then, as time does. `lose`
+    removes the row of a task, and `miscount` adds to the tasks that were accepted in an hour, both behind kkbida's back.
     `parallel`: it bears callers on several threads at a time.
     """
 
     store: Store
+    records: Callable[[str], int]
     expire: Callable[[float], None]
     lose: Callable[[str], None]
     miscount: Callable[[float, int], None]
@@ -84,6 +85,11 @@ class FakeClock:
 def _embedded_store(path: str) -> Iterator[StoreBackend]:
     store, _ = open_embedded(path, load({}), FakeClock())
 
+    def records(task_id: str) -> int:
+        """Requests have no id but their task's: one that is nobody's is found by having none."""
+        rows = "SELECT count(*) FROM requests LEFT JOIN tasks USING (id) WHERE ifnull(task_id, ?1) = ?1"
+        return int(store._rows(rows, task_id)[0][0])
+
     def expire(now: float) -> None:
         store.sweep(now, 1000)
 
@@ -92,6 +98,7 @@ def _embedded_store(path: str) -> Iterator[StoreBackend]:
 
     yield StoreBackend(
         store=store,
+        records=records,
         expire=expire,
         lose=lose,
         miscount=lambda at, n: store.database.write(lambda tx: tx.count(at, {"accepted": n})),
@@ -126,6 +133,7 @@ def _dynamo(server: AbstractContextManager[str], **traits: Any) -> Iterator[Stor
         store, stream = DynamoStore(settings), Stream(endpoint, settings.table)
         yield StoreBackend(
             store=store,
+            records=lambda task_id: len(store._records(task_id)),
             expire=partial(aws.expire, store),
             lose=lambda task_id: store._table.delete((task_id, "task"), Row.task_id.exists()),
             miscount=partial(aws.miscount, store),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -74,7 +75,7 @@ class Meter:
 
     def _note(self, model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
         if model.name in WRITES:
-            self.writes.append((model.name, _bill(parsed["ConsumedCapacity"])))
+            self.writes.append((model.name, _bill(parsed.get("ConsumedCapacity"))))
         else:
             self.reads.append(model.name)
 
@@ -87,7 +88,10 @@ def _ask_for_the_bill(params: dict[str, Any], **_: Any) -> None:
     params["ReturnConsumedCapacity"] = "INDEXES"
 
 
-def _bill(capacity: Mapping[str, Any]) -> Bill:
+def _bill(capacity: Mapping[str, Any] | None) -> Bill:
+    """The bill in a reply; a write that is refused is billed, and does not say so."""
+    if capacity is None:
+        return {}
     indexes = capacity.get("GlobalSecondaryIndexes", {})
     parts = {"table": capacity["Table"], **indexes}
     return {name: part["CapacityUnits"] for name, part in parts.items() if part["CapacityUnits"]}
@@ -193,3 +197,15 @@ def test_a_long_reply_is_written_once_however_many_attempts_follow(metered: Mete
     large = [bill for _, bill in meter.writes if bill["table"] > 1]
     assert large == [{"table": 7}]
     assert metered.second_opinion() == [bill for _, bill in meter.writes]
+
+
+def test_whoever_submits_again_costs_the_one_conditional_write_that_recognises_the_task(metered: Metered) -> None:
+    submission = {"url": PARTNER, **SAMPLE}
+    submit = partial(metered.house.call, "submit", headers={"idempotency-key": "order-42"})
+    assert submit(submission)[0] == 202
+    first = [name for name, _ in metered.meter.writes]
+    assert submit(submission)[0] == 202
+    assert submit({**submission, "method": "PUT"})[0] == 409
+    assert first == ["PutItem"]
+    assert [name for name, _ in metered.meter.writes] == ["PutItem"] * 3
+    assert metered.meter.reads == []

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib import life
@@ -17,6 +17,7 @@ from chalicelib.ports import Query
 from chalicelib.settings import load
 from chalicelib.store import TRANSACTION, DynamoStore, lay_out
 from chalicelib.task import Attempt, Expectation, Policy, Request, Task, Verdict, evolve
+from tests.cases import share
 from tests.contract import aws
 
 pytestmark = pytest.mark.emulator
@@ -93,7 +94,7 @@ def test_a_batch_that_comes_twice_counts_once(store: DynamoStore) -> None:
 
 @given(batches=st.lists(st.tuples(st.integers(1, 10), st.booleans()), max_size=8))
 @example(batches=[(10, False), (1, True)])
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@share(0.5, fixtures_last=True)
 def test_however_often_a_reader_dies_each_change_counts_once(
     store: DynamoStore, batches: list[tuple[int, bool]]
 ) -> None:

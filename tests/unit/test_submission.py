@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import submission
@@ -16,6 +16,7 @@ from chalicelib.settings import load
 from chalicelib.shape import parse
 from chalicelib.submission import DEFAULT_RETRY, HOP_BY_HOP, MOST_DEADLINE, OURS, TASK_FIELDS
 from chalicelib.task import Expectation, Json, Policy, Request
+from tests.cases import share
 from tests.unit.makers import SETTINGS, AnyAddress, request
 
 URL = "https://partner.example/callback"
@@ -514,7 +515,7 @@ SUBMITTED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@share(3)
 @given(SUBMITTED | JSON)
 def test_any_json_is_a_request_that_can_be_stored_or_an_invalid_request(submitted: Json) -> None:
     with suppress(InvalidRequest):
