@@ -30,7 +30,7 @@ class StoreBackend:
     """A store under test. `settle` waits until lists and counters show what was written.
 
     `records` counts those that a task is made of. `expire` removes what has expired by then, as time does. `lose`
-    removes the row of a task, and `miscount` adds to the tasks that were accepted in an hour, both behind kkbida's back.
+    removes the row of a task, and `miscount` adds to the tasks accepted in an hour, both behind kkbida's back.
     `parallel`: it bears callers on several threads at a time.
     """
 

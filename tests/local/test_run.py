@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from infra.local import server
+from tests.contract.samples import at_once
 from tests.emulators import ministack
 from tests.local.conftest import PATIENCE, ROOT, running
 
@@ -38,6 +41,42 @@ def test_killed_and_started_again_it_has_everything_and_goes_on(tmp_path: Path) 
         assert run.api("GET", f"/v1/tasks/{done}").json["status"] == "delivered"
         numbers = [attempt["number"] for attempt in run.until(left, "delivered")["attempts"]]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+CLIENTS, KEYS = 16, 12
+Answer = tuple[int, str | None]
+"""The status, and the task that it is about."""
+
+
+def order(run: Run, client: int, key: int) -> Answer:
+    """A client submits an order under its key, and every fourth client something else. One order in three is large."""
+    rows, method = "上海" * (1 if key % 3 else 5000), "POST" if client % 4 else "PUT"
+    content = {"url": f"{run.access['receiver']}/ok", "body": {"order": key, "rows": rows}, "method": method}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": f"order-{key}"}
+    reply = run.api("POST", "/v1/tasks", json.dumps(content).encode(), headers)
+    return reply.status, reply.json.get("task_id")
+
+
+def the_one_task(answers: Sequence[Answer]) -> str:
+    """The task that all clients who submitted the same were given; the others were refused."""
+    first = next(task_id for status, task_id in answers if status == 202)
+    taken = [client for client, answer in enumerate(answers) if answer == (202, first)]
+    assert taken == [client for client in range(CLIENTS) if bool(client % 4) is bool(taken[0] % 4)]
+    assert {answer for answer in answers if answer != (202, first)} == {(409, None)}
+    return str(first)
+
+
+def test_sixteen_clients_that_submit_the_same_orders_at_once_make_one_task_of_each(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        by_client = at_once(CLIENTS, lambda client: [order(run, client, key) for key in range(KEYS)])
+        tasks = [the_one_task(answers) for answers in zip(*by_client, strict=True)]
+        attempts = [len(run.until(task, "delivered")["attempts"]) for task in tasks]
+        totals = run.api("GET", "/v1/stats").json["totals"]
+        received = run.partner("GET", "/received").json["received"]
+    assert len(set(tasks)) == KEYS
+    assert attempts == [1] * KEYS
+    assert (totals["accepted"], totals["delivered"]) == (KEYS, KEYS)
+    assert Counter(one["webhook_id"] for one in received) == Counter(tasks)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
