@@ -235,7 +235,8 @@ def _literal(host: str) -> Sequence[Address]:
 
 
 def _prepared(outgoing: Outgoing, url: str) -> requests.PreparedRequest:
-    headers = {name: value for name, value in outgoing.headers.items() if name.lower() not in FRAMING}
+    """Values go as bytes: as text, requests refuses one that begins with what Unicode holds for a space (U+00A0)."""
+    headers = {name: value.encode("latin-1") for name, value in outgoing.headers.items() if name.lower() not in FRAMING}
     request = requests.PreparedRequest()
     request.prepare(outgoing.method, url, {"User-Agent": SKIP_HEADER, **headers}, data=outgoing.body)
     return request

@@ -261,6 +261,8 @@ def _header_faults(headers: Mapping[str, str | None], has_content_type: bool) ->
             yield Fault(pointer, "is given by content_type already")
         elif value is not None and not _HEADER_VALUE.fullmatch(value):
             yield Fault(pointer, "holds characters that no header may hold")
+        elif value is not None and lower == "content-type":
+            yield from TASK_FIELDS["content_type"].shape.faults(value, pointer)
         seen.add(lower)
 
 

@@ -15,16 +15,23 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 import trustme
 from hypothesis import given
-from hypothesis.strategies import text
+from hypothesis import strategies as st
 
+from chalicelib.delivery.compose import compose
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.outbound import MOST_LOOK_UPS, Outbound, aim_at
 from chalicelib.ports import Outgoing, Reply
 from chalicelib.settings import load
+from chalicelib.submission import read
+from chalicelib.task import Json
+from tests.cases import share
+from tests.unit.makers import NOON, SETTINGS, task
+from tests.unit.strategies import PATHS, submissions
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LIMIT = 65_536
@@ -244,6 +251,36 @@ def test_a_header_that_http_cannot_carry_is_a_failure_like_any_other(receive: Re
     assert failed.kind is Kind.BROKEN
     assert secret not in "".join(traceback.format_exception(failed))
     assert b"X-Other" not in b"".join(receiver.requests)
+
+
+@pytest.mark.parametrize("value", ["", "\xa0", "\x85a", "caf\xe9", "a\t b", "@@@SKIP_HEADER@@@"])
+def test_any_value_that_a_header_may_hold_arrives_byte_for_byte(receive: Receive, value: str) -> None:
+    receiver = receive(says(OK))
+    outbound().send(post(receiver.url, headers={"X-City": value, "Content-Type": value}))
+    assert b"\r\nX-City: %s\r\n" % value.encode("latin-1") in receiver.requests[0]
+    assert b"\r\nContent-Type: %s\r\n" % value.encode("latin-1") in receiver.requests[0]
+
+
+@pytest.fixture
+def receiver(receive: Receive) -> Receiver:
+    """One that says OK to everything."""
+    return receive(says(OK))
+
+
+@share(0.5, fixtures_last=True)
+@given(submissions(url=PATHS.filter(lambda path: "/." not in path)))
+def test_whatever_is_accepted_arrives_as_it_was_submitted(receiver: Receiver, submitted: dict[str, Json]) -> None:
+    door, place = outbound(), receiver.url.rstrip("/")
+    request = read({**submitted, "url": place + submitted["url"]}, SETTINGS, door)
+    outgoing = compose(task(request=request), now=NOON, most_seconds=20)
+    assert door.send(outgoing).status == 200
+    top, _, body = receiver.requests[-1].partition(b"\r\n\r\n")
+    first, *lines = top.split(b"\r\n")
+    method, target, _ = first.split(b" ")
+    assert (method.decode(), body) == (request.method, outgoing.body or b"")
+    assert unquote_to_bytes(target) == unquote_to_bytes(outgoing.url.removeprefix(place).removesuffix("?"))
+    headers = dict(line.decode("latin-1").split(": ", 1) for line in lines)
+    assert {**headers, **outgoing.headers} == headers
 
 
 # ── what comes back ──────────────────────────────────────────────────────────────────────────────
@@ -642,7 +679,7 @@ def test_only_the_ports_of_the_settings_are_used(receive: Receive) -> None:
     assert failure(outbound(ports="8443"), post("https://127.0.0.1/")).detail.startswith("Port 443 ")
 
 
-@given(text() | text().map("http://{}".format) | text().map("http://a.example:{}/".format))
+@given(st.text() | st.text().map("http://{}".format) | st.text().map("http://a.example:{}/".format))
 def test_no_url_makes_it_stumble(url: str) -> None:
     with suppress(SendFailed):
         aim = aim_at(url, frozenset())
