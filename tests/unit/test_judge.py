@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Hashable, Mapping
+from encodings.aliases import aliases
+from time import thread_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.delivery.judge import Judgement, broken_rules, excerpt, judge, no_reply, same, text_of
-from chalicelib.errors import Kind, SendFailed
+from chalicelib.errors import InvalidRequest, Kind, SendFailed
+from chalicelib.expect import REGEX_SECONDS, status_matches
 from chalicelib.ports import Reply
 from chalicelib.shape import MOST_DEPTH
+from chalicelib.submission import read
 from chalicelib.task import Expectation, Json, Verdict
-from tests.unit.makers import reply
+from tests.cases import share
+from tests.unit.makers import SETTINGS, AnyAddress, reply
+from tests.unit.strategies import EXPECTATIONS, STATUS_LISTS
 
 
 def broken(answer: Reply, **rules: Json) -> list[str]:
@@ -253,11 +261,172 @@ def test_true_is_no_number_and_text_is_no_number(one: Json, other: Json, equal: 
     assert same(one, other) is same(other, one) is equal
 
 
-@given(
-    st.binary(max_size=60),
-    st.sampled_from([{"contains": "x"}, {"equals": "x"}, {"regex": "x"}, {"json": {"$.a[0]": 1}}]),
+# ── any expectation, any reply ───────────────────────────────────────────────────────────────────
+
+
+def expectation(submitted: Json) -> Expectation:
+    return read({"url": "https://partner.example/", "expect": submitted}, SETTINGS, AnyAddress()).expect
+
+
+def steps_of(path: str) -> list[str | int]:
+    """The steps of a path such as the tests make, read in another way than `json_path` does."""
+    found = re.findall(r"""\.([^.\[]+)|\[(-?\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""", path)
+    return [int(index) if index else name or single or double for name, index, single, double in found]
+
+
+def planted(path: str, value: Json) -> Json:
+    """A document in which the value stands at the path."""
+    for step in reversed(steps_of(path)):
+        others = [None] * (abs(step) - (step < 0)) if isinstance(step, int) else []
+        value = {step: value} if isinstance(step, str) else [*others, value] if step >= 0 else [value, *others]
+    return value
+
+
+@st.composite
+def replies(draw: st.DrawFn, expect: Json) -> Reply:
+    """A reply in UTF-8 that may meet the expectation, or nearly does."""
+    text = st.text(max_size=4)
+    bodies = [text, JSON.map(json.dumps), st.sampled_from(["12", "ok", "成功", "aaa", "code=0", "\ufeffsuccess"])]
+    if "contains" in expect:
+        bodies.append(st.builds("{}{}{}".format, text, st.just(expect["contains"]), text))
+    if "equals" in expect:
+        bodies.append(st.just(expect["equals"]))
+    bodies += [st.just(json.dumps(planted(path, value))) for path, value in expect.get("json", {}).items()]
+    likely = [status for status in range(100, 600) if counts(status, expect.get("status", ["2xx"]))]
+    status = draw(st.sampled_from(likely or [200]) | st.integers(100, 599))
+    return reply(draw(st.one_of(bodies[::-1])), status)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Json, Reply]:
+    """An expectation of a rule or two, and a reply."""
+    expect = draw(EXPECTATIONS)
+    rules = draw(st.sets(st.sampled_from(sorted(expect)), min_size=1, max_size=2)) if expect else set()
+    expect = {name: expect[name] for name in sorted(rules)}
+    return expect, draw(replies(expect))
+
+
+def statuses(pattern: str) -> set[int]:
+    first, _, last = pattern.lower().replace("xx", "00").partition("-")
+    return set(range(int(first), int(last or first) + (100 if "x" in pattern.lower() else 1)))
+
+
+def counts(status: int, patterns: list[str]) -> bool:
+    taken_in = set().union(*(statuses(pattern) for pattern in patterns if not pattern.startswith("!")))
+    return status in taken_in.difference(*(statuses(pattern[1:]) for pattern in patterns if pattern.startswith("!")))
+
+
+def plain(value: Json) -> Hashable:
+    """Equal when JSON says so: numbers by what they are worth, true and false apart from them."""
+    if isinstance(value, dict):
+        return "object", frozenset((name, plain(member)) for name, member in value.items())
+    return ("list", tuple(map(plain, value))) if isinstance(value, list) else (isinstance(value, bool), value)
+
+
+def holds(text: str, path: str, wanted: Json) -> bool:
+    try:
+        return plain(at(json.loads(text), steps_of(path))) == plain(wanted)
+    except (ValueError, LookupError):
+        return False
+
+
+def at(document: Json, steps: list[str | int]) -> Json:
+    """What stands there. Raises KeyError."""
+    for step in steps:
+        document = named(document)[step]
+    return document
+
+
+def named(document: Json) -> Mapping[str | int, Json]:
+    """What an object or a list holds, by each way to name it."""
+    if isinstance(document, list):
+        return {place: item for n, item in enumerate(document) for place in (n, n - len(document))}
+    return document if isinstance(document, dict) else {}
+
+
+def meets(expect: Json, answer: Reply) -> bool:
+    """Whether a reply in UTF-8 is as expected: the rules once more, as plainly as they can be said."""
+    text = answer.body.decode().removeprefix("\ufeff")
+    return (
+        counts(answer.status, expect.get("status", ["2xx"]))
+        and ("contains" not in expect or expect["contains"] in text)
+        and ("equals" not in expect or expect["equals"] == text)
+        and ("regex" not in expect or re.search(expect["regex"], text) is not None)
+        and all(holds(text, path, wanted) for path, wanted in expect.get("json", {}).items())
+    )
+
+
+@share(3)
+@given(cases())
+def test_the_judge_agrees_with_the_rules_read_plainly(case: tuple[Json, Reply]) -> None:
+    expect, answer = case
+    judgement = judge(expectation(expect), answer)
+    assert (judgement.verdict is Verdict.DELIVERED) == meets(expect, answer)
+
+
+@given(st.integers(100, 599), STATUS_LISTS)
+def test_a_status_counts_when_a_plain_set_of_numbers_holds_it(status: int, patterns: list[str]) -> None:
+    assert status_matches(status, patterns) == counts(status, patterns)
+
+
+CHARSETS = st.sampled_from(CODECS) | st.sampled_from(sorted(set(aliases.values()))) | st.text(max_size=10)
+CONTENT_TYPES = st.text(max_size=40) | st.builds(
+    "{}{}{}".format,
+    st.sampled_from(
+        ["text/plain; charset=", "text/html;charset*=utf-8''", 'a/b; charset="', "charset*0=", ";;charset="]
+    ),
+    CHARSETS,
+    st.sampled_from(["", '"', "; charset=gbk", "''", "\r\n x"]),
 )
-def test_no_reply_can_break_the_judge_and_every_reason_can_be_stored(body: bytes, rules: Json) -> None:
-    judgement = judge(Expectation(**rules), reply(body))
+
+
+@share(2)
+@given(
+    EXPECTATIONS, st.integers(100, 599), st.binary(max_size=60) | JSON.map(json.dumps).map(str.encode), CONTENT_TYPES
+)
+def test_no_reply_can_break_the_judge_and_every_reason_can_be_stored(
+    expect: Json, status: int, body: bytes, content_type: str
+) -> None:
+    rules, answer = expectation(expect), reply(body, status, content_type)
+    judgement = judge(rules, answer)
+    assert judge(rules, answer) == judgement
     assert (judgement.verdict is Verdict.DELIVERED) == (judgement.reason is None)
     (judgement.reason or "").encode()
+
+
+@given(st.binary(max_size=40), CONTENT_TYPES, st.integers(0, 50))
+def test_what_is_kept_is_as_much_of_the_text_as_the_limit_holds(body: bytes, content_type: str, limit: int) -> None:
+    answer = reply(body, content_type=content_type)
+    text = text_of(answer)
+    kept, length = excerpt(answer, limit)
+    assert text.startswith(kept)
+    assert len(kept.encode()) <= limit
+    assert kept == text or len(text[: len(kept) + 1].encode()) > limit
+    assert length == len(text.encode())
+
+
+# ── hostile patterns ─────────────────────────────────────────────────────────────────────────────
+
+ATOMS = st.sampled_from(["a", "b", ".", r"\w", "[ab]", "[^b]", r"\1", "(?R)", r"\b", "", "(?i:A)", r"\p{L}", "^", "$"])
+REPEATS = st.sampled_from(["+", "*", "?", "{2,}", "{1,60}", "{40}", "*?", "++", "{e<=2}"])
+GROUPS = st.sampled_from(["({})", "(?:{})", "(?={})", "(?<={})", "(?>{})", "(?:{}|a)", "(a|{})"])
+HOSTILE = st.recursive(
+    ATOMS,
+    lambda inner: (
+        st.builds(lambda group, inside, repeat: group.format(inside) + repeat, GROUPS, inner, REPEATS)
+        | st.builds("{}{}".format, inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@share(0.4)
+@given(HOSTILE, st.sampled_from(["a" * 3000, "a" * 3000 + "!", "ab" * 1500, "b" * 30 + "a" * 30]))
+def test_no_pattern_that_is_accepted_holds_a_worker_up(pattern: str, text: str) -> None:
+    began = thread_time()
+    try:
+        rules = expectation({"regex": pattern})
+    except InvalidRequest:
+        rules = Expectation()
+    judge(rules, reply(text))
+    assert thread_time() - began < 10 * REGEX_SECONDS
