@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from string import ascii_letters, digits
 from typing import Any
 
@@ -197,3 +198,71 @@ def _damage(draw: st.DrawFn, holder: Json, name: Any) -> None:
         holder[draw(NEW_NAMES)] = new
     else:
         holder[name] = new
+
+
+# ── addresses ────────────────────────────────────────────────────────────────────────────────────
+
+SPECIAL = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001::/32",
+    "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)  # fmt: skip
+"""The networks of the IANA's registries that are not everybody's."""
+
+
+def near(network: IPv4Network | IPv6Network) -> st.SearchStrategy[Any]:
+    """Addresses within it, and those at both sides of its two ends."""
+    first, last, bits = int(network[0]), int(network[-1]), network.max_prefixlen
+    ends = [number for number in (first - 1, first, last, last + 1) if 0 <= number < 2**bits]
+    return (st.integers(first, last) | st.sampled_from(ends)).map(IPv4Address if bits == 32 else IPv6Address)
+
+
+SPECIAL_4 = st.one_of([near(IPv4Network(network)) for network in SPECIAL if "." in network])
+IPV4: st.SearchStrategy[Any] = SPECIAL_4 | st.ip_addresses(v=4)
+PREFIXES = st.sampled_from([0x2606_4700 << 32, 0x2A00_1450_4001_080B, 0xFE80 << 48])
+"""The first half of an address."""
+
+
+def carried(halves: st.SearchStrategy[int], shift: int = 0) -> st.SearchStrategy[IPv6Address]:
+    """An IPv4 address in 32 bits of an IPv6 one."""
+    return st.builds(lambda whole, four: IPv6Address(whole ^ int(four) << shift), halves, IPV4)
+
+
+IPV6: st.SearchStrategy[IPv6Address] = st.one_of(
+    st.ip_addresses(v=6),
+    st.one_of([near(IPv6Network(network)) for network in SPECIAL if ":" in network]),
+    near(IPv6Network("2000::/3")),
+    carried(st.just(0)),  # compatible
+    carried(st.just(0xFFFF << 32)),  # mapped
+    carried(st.just(0xFFFF << 48)),  # translated
+    carried(st.sampled_from([0x64_FF9B << 96, 0x64_FF9B_0001 << 80])),  # NAT64
+    carried(st.integers(0, 2**80 - 1).map((0x2002 << 112).__or__), 80),  # 6to4
+    carried(st.just(0x2001 << 112 | 0xFFFF_FFFF), 0),  # Teredo: the client, obfuscated
+    carried(st.just(0x2001 << 112), 64),  # Teredo: the server
+    carried(st.builds(lambda prefix, bits: prefix << 64 | bits << 56 | 0x5EFE << 32, PREFIXES, st.integers(0, 4))),
+)
+"""Last of them ISATAP, and what is nearly so."""
+
+
+def written(number: int, base: str, zeros: int) -> str:
+    return {"d": "{:d}", "o": "0" * (zeros + 1) + "{:o}", "x": "0x" + "0" * zeros + "{:x}", "X": "0X{:X}"}[base].format(
+        number
+    )
+
+
+@st.composite
+def spellings_4(draw: st.DrawFn, address: IPv4Address) -> str:
+    """An IPv4 address as C's `inet_aton` reads it: one to four numbers, each decimal, octal or hexadecimal."""
+    octets, count = list(address.packed), draw(st.integers(1, 4))
+    numbers = [*octets[: count - 1], int.from_bytes(octets[count - 1 :], "big")]
+    return ".".join(written(n, draw(st.sampled_from("doxX")), draw(st.integers(0, 3))) for n in numbers)
+
+
+@st.composite
+def spellings_6(draw: st.DrawFn, address: IPv6Address) -> str:
+    """An IPv6 address in one of its forms, in brackets."""
+    dotted = f"{address.exploded[:30]}{IPv4Address(int(address) % 2**32)}"
+    text = draw(st.sampled_from([address.compressed, address.exploded, dotted]))
+    return f"[{draw(st.sampled_from([text, text.upper()]))}]"

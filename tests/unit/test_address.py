@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis.strategies import ip_addresses, sampled_from
+from hypothesis import strategies as st
 
-from chalicelib.address import REFUSED, Address, Network, forbidden
+from chalicelib.address import REFUSED, Address, forbidden
+from tests.cases import share
+from tests.unit.plainly import is_reachable
+from tests.unit.strategies import IPV4, IPV6, SPECIAL
 
 VECTORS = [
     line.split("#")[0].split(maxsplit=2)
@@ -39,20 +42,25 @@ def test_every_reason_is_met_by_a_vector() -> None:
     assert {why for _, why in REFUSED} <= met
 
 
-def around(network: Network) -> list[Address]:
-    """The first and the last address of a network, and those beside it."""
-    first, last = int(network[0]), int(network[-1])
-    numbers = [number for number in (first - 1, first, last, last + 1) if 0 <= number < 2**network.max_prefixlen]
-    return [type(network[0])(number) for number in numbers]
+@share(5)
+@given(IPV4 | IPV6)
+def test_an_address_passes_if_anybody_on_the_internet_may_have_it_and_no_other_does(address: Address) -> None:
+    assert (forbidden(address) is None) == is_reachable(address)
 
 
-@given(ip_addresses() | sampled_from([address for network, _ in REFUSED for address in around(network)]))
-def test_nothing_passes_that_python_does_not_hold_for_global(address: Address) -> None:
-    mapped = isinstance(address, IPv6Address) and address.ipv4_mapped is not None
-    assert forbidden(address) is not None or address.is_global or mapped
+@share(2)
+@given(IPV4 | IPV6, st.lists(st.sampled_from(SPECIAL), min_size=1, max_size=3))
+def test_an_allowed_network_lets_in_what_it_holds_and_nothing_else(address: Address, names: list[str]) -> None:
+    allowed = [ip_network(name) for name in names]
+    reached = next((IPv4Address(int(address) % 2**32) for carrier in READ_AS_IPV4 if address in carrier), address)
+    inside = any(reached in network for network in allowed)
+    assert (forbidden(address, allowed) is None) == (inside or is_reachable(address))
 
 
-@given(ip_addresses(v=4))
+READ_AS_IPV4 = [IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")]
+
+
+@given(IPV4)
 def test_a_mapped_address_is_judged_as_the_one_it_maps(address: Address) -> None:
     assert (
         forbidden(ip_address(f"::ffff:{address}")) == forbidden(address) == forbidden(ip_address(f"64:ff9b::{address}"))

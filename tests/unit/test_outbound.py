@@ -22,6 +22,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.address import Address
 from chalicelib.delivery.compose import compose
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.outbound import MOST_LOOK_UPS, Outbound, aim_at
@@ -31,7 +32,8 @@ from chalicelib.submission import read
 from chalicelib.task import Json
 from tests.cases import share
 from tests.unit.makers import NOON, SETTINGS, task
-from tests.unit.strategies import PATHS, submissions
+from tests.unit.plainly import is_reachable
+from tests.unit.strategies import IPV4, IPV6, PATHS, spellings_4, spellings_6, submissions
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LIMIT = 65_536
@@ -686,6 +688,38 @@ def test_no_url_makes_it_stumble(url: str) -> None:
         assert aim.host.isascii()
         assert aim.scheme in ("http", "https")
         assert 0 < aim.port < 65536
+
+
+def resolved(name: str) -> list[str]:
+    """As the system's resolver reads a number, and without asking anybody for a name."""
+    return [socket.inet_ntoa(socket.inet_aton(name))]
+
+
+def is_let_through(url: str, resolve: Callable[[str], list[str]] = resolved) -> bool:
+    """Whether the door's check lets it pass. Nothing is connected to."""
+    try:
+        outbound("", resolve=resolve).check(url)
+    except SendFailed:
+        return False
+    return True
+
+
+SPELT = IPV4.flatmap(lambda it: st.tuples(st.just(it), spellings_4(it))) | IPV6.flatmap(
+    lambda it: st.tuples(st.just(it), spellings_6(it))
+)
+
+
+@share(2)
+@given(SPELT, st.sampled_from(["http://{}/", "https://{}:8443/a?b", "HTTP://{}"]))
+def test_an_address_is_what_it_is_however_it_is_written(spelt: tuple[Address, str], url: str) -> None:
+    address, spelling = spelt
+    assert is_let_through(url.format(spelling)) == is_reachable(address)
+
+
+@given(st.lists(IPV4 | IPV6, min_size=1, max_size=4))
+def test_a_name_passes_when_all_its_addresses_do(addresses: list[Address]) -> None:
+    passes = is_let_through("https://partner.example/", lambda _: [str(address) for address in addresses])
+    assert passes == all(map(is_reachable, addresses))
 
 
 # ── the check at submission ──────────────────────────────────────────────────────────────────────

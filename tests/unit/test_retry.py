@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from email.utils import formatdate
+from itertools import cycle
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import submission
 from chalicelib.delivery.retry import (
     Again,
     GiveUp,
@@ -21,7 +24,10 @@ from chalicelib.delivery.retry import (
     retry_after,
 )
 from chalicelib.task import Json, Policy
-from tests.unit.makers import NOON, policy
+from tests.cases import share
+from tests.unit.makers import NOON, SETTINGS, AnyAddress, policy
+from tests.unit.plainly import counts, own_longest_wait, wait_after
+from tests.unit.strategies import RETRIES
 
 FIXED = {"backoff": "fixed", "initial": 60, "factor": 1, "cap": 0}
 SCHEDULE = {"backoff": "schedule", "waits": (15, 15, 30, 180), "initial": 0, "factor": 1, "cap": 0}
@@ -269,3 +275,75 @@ def test_no_try_is_planned_at_or_after_the_deadline(remaining: float, asked: flo
 )
 def test_a_task_waits_where_the_limits_of_sqs_allow(wait: float, in_flight: int, where: Place) -> None:
     assert place(wait, in_flight=in_flight, limit=100) is where
+
+
+# ── a whole round ────────────────────────────────────────────────────────────────────────────────
+
+
+def read(retry: Json) -> Policy:
+    submitted = {"url": "https://partner.example/", "retry": retry}
+    return submission.read(submitted, SETTINGS, AnyAddress()).retry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """What happened to an attempt: what came back, what the receiver asked for, how long it took; and how many
+    messages were in flight by then, of which there may be two."""
+
+    status: int | None
+    retry_after: float | None
+    seconds: float
+    in_flight: int
+
+
+FAILURES = st.builds(
+    Failed,
+    status=st.none() | st.integers(100, 599),
+    retry_after=st.none() | st.floats(0, 1e6) | st.integers(0, 7200),
+    seconds=st.floats(0, 60),
+    in_flight=st.integers(0, 3),
+)
+
+
+@share(2)
+@given(RETRIES.filter(lambda retry: "preset" not in retry), st.lists(FAILURES, min_size=1, max_size=5), st.integers())
+def test_a_round_keeps_to_its_policy_from_its_first_try_to_its_last(
+    retry: Json, failures: list[Failed], seed: int
+) -> None:
+    rules, random, now = read(retry), Random(seed), 0.0
+    for number, failure in enumerate(cycle(failures), 1):
+        assert number <= rules.max_attempts
+        assert now < rules.deadline, "no attempt begins at its deadline or after it"
+        now += failure.seconds
+        facts = {"number": number, "status": failure.status, "retry_after": failure.retry_after, "random": random}
+        made = step(rules, remaining=rules.deadline - now, **facts)
+        least, most = wait_after(retry, number) * (1 - rules.jitter), wait_after(retry, number) * (1 + rules.jitter)
+        if isinstance(made, GiveUp):
+            gives_up = failure.status is not None and counts(failure.status, rules.give_up_on)
+            assert gives_up or number == rules.max_attempts or now + most >= rules.deadline
+            break
+        asked = min(failure.retry_after or 0, max(3600, own_longest_wait(retry)), rules.deadline - now - 5)
+        assert max(least, asked) - 1e-6 <= made.wait <= max(most, asked) + 1e-6
+        check_place(made.wait, failure.in_flight)
+        now += made.wait
+
+
+TWELVE_HOURS, QUARTER_OF_AN_HOUR = 43_200, 900
+"""Seconds: how long SQS hides a message, in all, and how long it delays one."""
+
+
+def check_place(wait: float, in_flight: int) -> None:
+    """In its own message where SQS hides it for so long, and there is room; else in a new one, or in none."""
+    where = place(wait, in_flight=in_flight, limit=2)
+    assert (where is Place.HIDDEN) == (wait <= TWELVE_HOURS - QUARTER_OF_AN_HOUR and in_flight < 2)
+    assert (where is Place.DELAYED) == (wait <= QUARTER_OF_AN_HOUR and in_flight >= 2)
+
+
+@given(st.integers(0, 2**31), st.floats(0, 4e9))
+def test_a_date_is_as_many_seconds_away_as_the_clock_says(at: int, now: float) -> None:
+    assert retry_after(formatdate(at, usegmt=True), now) == max(0, at - now)
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["{}", " {} ", "00{}", "{}\t"]))
+def test_seconds_are_taken_at_their_word(seconds: int, written: str) -> None:
+    assert retry_after(written.format(seconds), NOON) == seconds
