@@ -172,8 +172,8 @@ def remove_channel(world: World, who: Identity, channel_id: str) -> None:
 
 
 def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
-    """Send the channel's text with every variable as 测试: why it was not taken, None when it was."""
+    """Send the channel's text with 测试 for every variable: why it was not taken, None when it was."""
     channel = find_channel(world, channel_id)
-    sent = send(world, channel, render(channel, test_values()))
+    sent = send(world, channel, render(channel, test_values(channel)))
     log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
     return sent.reason

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from chalicelib.task import Channel, Task
 
@@ -18,6 +19,9 @@ VARIABLES = (
     "limitCallCount",
 )  # fmt: skip
 """The predecessor's eight."""
+
+COUNTS = frozenset({"callCount", "limitCallCount"})
+"""Those that are numbers, and may stand for one in JSON. The others are text, and stand within one."""
 
 DEFAULT_TEMPLATE = (
     '{"msgtype":"text","text":{"content":"回调异常，taskId：${taskId}，url：${url}，发起时间：${createTime}，'
@@ -45,18 +49,29 @@ def values_of(task: Task) -> Mapping[str, str]:
     }
 
 
-def test_values() -> Mapping[str, str]:
-    """The eight variables of a test message."""
-    return dict.fromkeys(VARIABLES, TEST_VALUE)
+def test_values(channel: Channel) -> Mapping[str, str]:
+    """The eight variables of a test message. Counts that stand for numbers in JSON are 0."""
+    words = dict.fromkeys(VARIABLES, TEST_VALUE)
+    stands_for_numbers = _is_json(channel) and any(_json_faults(render(channel, words)))
+    return {**words, **dict.fromkeys(COUNTS, "0")} if stands_for_numbers else words
 
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def _is_json(channel: Channel) -> bool:
+    """Whether a channel's messages are JSON: the default text always is."""
+    return not channel.template or _says_json(channel.content_type)
+
+
+def _says_json(content_type: str) -> bool:
+    return "json" in content_type.lower()
+
+
 def render(channel: Channel, values: Mapping[str, str]) -> str:
     """The body of a notice. A variable without a value becomes nothing."""
-    is_json = "json" in channel.content_type.lower()
+    is_json = _is_json(channel)
 
     def value(match: re.Match[str]) -> str:
         text = values.get(match[1], "")
@@ -66,12 +81,26 @@ def render(channel: Channel, values: Mapping[str, str]) -> str:
 
 
 def template_faults(template: str, content_type: str) -> Iterator[str]:
-    """What is wrong with a template: unknown variables, or no JSON although it says so."""
+    """What is wrong with a template: unknown variables, or JSON that is none or that some value could break."""
     for name in dict.fromkeys(_VARIABLE.findall(template)):
         if name not in VARIABLES:
             yield f"${{{name}}} is unknown; known are {', '.join(VARIABLES)}"
-    if "json" in content_type.lower():
-        try:
-            json.loads(_VARIABLE.sub("0", template))  # a number may stand without quotes
-        except (ValueError, RecursionError) as error:
-            yield f"is not JSON once its variables are filled in: {error}"
+    if _says_json(content_type):
+        filled_in = _VARIABLE.sub(lambda match: "0" if match[1] in COUNTS else _ONLY_IN_TEXT, template)
+        for fault in _json_faults(filled_in):
+            yield f"is not JSON once its variables are filled in: {fault}"
+
+
+_ONLY_IN_TEXT = "z"
+"""In JSON it stands nowhere but in a text, and in no escape there: where it may stand, any escaped text may."""
+
+
+def _json_faults(text: str) -> Iterator[str]:
+    try:
+        json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        yield str(error)
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib.notify import message
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES, render, template_faults, values_of
-from chalicelib.task import Channel, Status
+from chalicelib.task import Channel, Json, Status
+from tests.cases import share
 from tests.unit.makers import NOON, channel, policy, request, task
 
 EXHAUSTED = task(
@@ -69,8 +71,26 @@ def test_a_channel_without_a_template_says_the_default_text(kind: str) -> None:
 
 
 def test_in_a_test_message_every_variable_is_the_word_for_test() -> None:
-    assert message.test_values() == dict.fromkeys(VARIABLES, "测试")
-    assert json.loads(render(channel(), message.test_values()))["text"]["content"].count("测试") == 6
+    assert message.test_values(channel()) == dict.fromkeys(VARIABLES, "测试")
+    assert json.loads(render(channel(), message.test_values(channel())))["text"]["content"].count("测试") == 6
+
+
+@pytest.mark.parametrize(
+    ("template", "content_type", "rendered"),
+    [
+        ('{"a":"${callCount} ${url}"}', "application/json", '{"a":"测试 测试"}'),
+        ('{"a":${callCount},"b":"${url}"}', "application/json", '{"a":0,"b":"测试"}'),
+        ("a: ${callCount}, b: ${url}", "text/plain", "a: 测试, b: 测试"),
+    ],
+)
+def test_a_test_message_is_json_when_the_channels_messages_are(template: str, content_type: str, rendered: str) -> None:
+    of = channel(template=template, content_type=content_type)
+    assert render(of, message.test_values(of)) == rendered
+
+
+def test_the_default_text_is_json_whatever_type_the_channel_gives_it() -> None:
+    plain = channel(template="", content_type="text/plain; charset=utf-8")
+    assert '源服务名："orders"' in json.loads(render(plain, {**VALUES, "sourceAppName": '"orders"'}))["text"]["content"]
 
 
 @pytest.mark.parametrize(
@@ -145,3 +165,122 @@ def test_a_json_template_that_is_no_json_is_refused(template: str) -> None:
 
 def test_any_text_is_a_template_of_plain_text() -> None:
     assert faults(channel(template='{"a": ${url}', content_type="text/plain")) == []
+
+
+@pytest.mark.parametrize(
+    "template", ['{"n":${callCount}}', "[${callCount}, -${limitCallCount}, 1.${callCount}e${callCount}]"]
+)
+def test_a_count_may_stand_for_a_number(template: str) -> None:
+    assert faults(channel(template=template)) == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{"a":${url}}',
+        "[${sourceAppName}]",
+        '{"a":1${taskId}}',
+        '{"a":${callCount}${callCount}}',
+        '{"a":"x"${url}}',
+        "{${url}:1}",
+        r'{"a":"\${url}"}',
+        r'{"a":"\u00${url}"}',
+        r'{"a":"\u00${url}${url}"}',
+        '{"a":NaN}',
+        '{"a":-Infinity}',
+    ],
+)
+def test_a_template_that_a_value_could_break_is_refused(template: str) -> None:
+    [fault] = faults(channel(template=template))
+    assert fault.startswith("is not JSON once its variables are filled in: ")
+
+
+# ── any template, any values ─────────────────────────────────────────────────────────────────────
+
+TEXTS = st.text(max_size=6) | st.sampled_from(
+    ['"', "\\", '","x":"', "},{", "1,2", "[1]", "\n", "${url}", "\u2028", "null"]
+)
+COUNTS = st.integers(0, 100).map(str)
+VALUES_OF_ALL = st.fixed_dictionaries({name: COUNTS if name.endswith("Count") else TEXTS for name in VARIABLES})
+REFERENCES = st.sampled_from(VARIABLES).map("${{{}}}".format)
+WRITTEN = st.lists(TEXTS.map(lambda text: text.replace("$", "")) | REFERENCES, max_size=4).map("".join)
+DOCUMENTS = st.recursive(
+    WRITTEN | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WRITTEN, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def filled(document: Json, values: dict[str, str]) -> Json:
+    """The document with the values in its texts, as pairs where it has members: two names may have become one."""
+    if isinstance(document, dict):
+        return [(filled(name, values), filled(member, values)) for name, member in document.items()]
+    if isinstance(document, list):
+        return [filled(item, values) for item in document]
+    if not isinstance(document, str):
+        return document
+    return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], document)
+
+
+@given(DOCUMENTS, VALUES_OF_ALL, st.booleans())
+def test_each_value_stands_where_its_variable_stood_and_nowhere_else(
+    document: Json, values: dict[str, str], ascii_only: bool
+) -> None:
+    template = json.dumps(document, ensure_ascii=ascii_only)
+    assert list(template_faults(template, "application/json")) == []
+    rendered = render(channel(template=template), values)
+    assert json.loads(rendered, object_pairs_hook=list) == filled(document, values)
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        ['"', "{", "}", "[", "]", ":", ",", "\\", "u00", "1", "-", ".", "e", "true", "null", "NaN", " ", "$", "a"]
+    ),
+    REFERENCES,
+)
+
+
+@st.composite
+def broken_templates(draw: st.DrawFn) -> str:
+    """A template that is JSON, or nearly: with things put in anywhere, and things left out."""
+    template = json.dumps(draw(DOCUMENTS))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(template)))
+        template = template[:start] + draw(PIECES | st.just("")) + template[start + draw(st.integers(0, 2)) :]
+    return template
+
+
+def no_constant(text: str) -> Json:
+    raise ValueError(f"{text} is no JSON")
+
+
+def skeleton(text: str) -> Json:
+    """What is left of JSON without its names, texts and numbers. Raises ValueError."""
+    return bones(json.loads(text, object_pairs_hook=lambda pairs: ("object", pairs), parse_constant=no_constant))
+
+
+def bones(value: Json) -> Json:
+    if isinstance(value, tuple):
+        return "object", [bones(member) for _, member in value[1]]
+    if isinstance(value, list):
+        return [bones(item) for item in value]
+    return value if isinstance(value, bool) or value is None else "text" if isinstance(value, str) else "number"
+
+
+@share(5)
+@given(broken_templates() | st.lists(PIECES, max_size=8).map("".join), VALUES_OF_ALL, VALUES_OF_ALL)
+def test_what_becomes_of_a_template_that_is_taken_is_json_of_one_shape_whatever_the_values(
+    template: str, values: dict[str, str], others: dict[str, str]
+) -> None:
+    found = list(template_faults(template, "application/json"))
+    assert all(found)
+    if not found and template:
+        one, other = (skeleton(render(channel(template=template), filled_in)) for filled_in in (values, others))
+        assert one == other
+
+
+@given(st.text(max_size=20) | st.lists(PIECES, max_size=8).map("".join), VALUES_OF_ALL)
+def test_any_text_is_a_template_of_text_and_holds_the_values_as_they_are(template: str, values: dict[str, str]) -> None:
+    plain = channel(template=template, content_type="text/plain")
+    if template and not faults(plain):
+        assert render(plain, values) == re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], template)
