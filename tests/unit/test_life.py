@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib import life
 from chalicelib.errors import LostLease, WrongStatus
 from chalicelib.life import LOOK_AGAIN, LOOKAHEAD, MOST_GRACE, NotYet, Spent, Stale
 from chalicelib.ports import MOST_DELAY
-from chalicelib.task import FINAL, TRANSITIONS, Attempt, Status, Task, Verdict, evolve
+from chalicelib.task import FINAL, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
+from tests.cases import share
 from tests.unit.makers import GRACE, LEASE, NOON, RETENTION, claimed, failed, policy, request, task
 
 LATER = NOON + 1000
@@ -406,111 +408,6 @@ def test_a_change_counts_what_it_brings(old: Task | None, new: Task, counts: dic
     assert life.tally(old, new) == counts
 
 
-@dataclass
-class Walk:
-    """Some tasks, whatever happens to them, and the counters beside them."""
-
-    tasks: list[Task]
-    counts: Counter[str] = field(default_factory=Counter)
-    kept: dict[int, list[Attempt]] = field(default_factory=dict)
-    claims: dict[int, Task] = field(default_factory=dict)
-    now: float = NOON
-
-    def put(self, index: int, new: Task) -> None:
-        """As a store does: the result that gives way is kept, and the counters follow."""
-        old = self.tasks[index]
-        assert new.version == old.version + 1
-        if old.last is not None and old.last != new.last:
-            self.kept.setdefault(index, []).append(old.last)
-        self.counts.update(life.tally(old, new))
-        self.tasks[index] = new
-
-    def claim(self, index: int) -> None:
-        it = self.tasks[index]
-        refused = life.refusal(it, it.ticket, self.now)
-        if refused is None:
-            self.put(index, claimed(it, at=self.now))
-            self.claims[index] = self.tasks[index]
-        elif isinstance(refused, Spent):
-            self.put(index, life.exhausted(it, None, "", now=self.now, grace=GRACE, retention=RETENTION))
-
-    def end(self, index: int, how: str) -> None:
-        """The result of the newest claim, which may be over by now."""
-        if index not in self.claims:
-            return
-        it, attempt = self.tasks[index], failed(self.claims[index])
-        if how == "deliver":
-            won = evolve(attempt, verdict=Verdict.DELIVERED)
-            self.put(index, life.delivered(it, won, now=self.now, retention=RETENTION))
-        elif how == "give up":
-            self.put(index, life.exhausted(it, attempt, "", now=self.now, grace=GRACE, retention=RETENTION))
-        else:
-            self.put(index, life.retry_later(it, attempt, now=self.now, grace=GRACE, parked=how == "park"))
-
-    def step(self, index: int, action: str) -> None:
-        it, now = self.tasks[index], self.now
-        if action == "claim":
-            self.claim(index)
-        elif action == "cancel":
-            self.put(index, life.cancel(it, now=now, retention=RETENTION))
-        elif action == "resend":
-            self.put(index, life.resend(it, it.request, now=now, grace=GRACE))
-        elif action == "hurry":
-            self.put(index, life.hurry(it, now=now, grace=GRACE))
-        elif action == "wake" and it.wake_at is not None:
-            self.put(index, life.wake(it, now=now, grace=GRACE))
-        elif action == "tell" and it.status is Status.EXHAUSTED:
-            self.put(index, life.told(it))
-        elif action in ENDS:
-            self.end(index, action)
-
-
-ENDS = ("retry", "park", "deliver", "give up")
-ACTIONS = ("claim", "claim", *ENDS, "cancel", "resend", "hurry", "wake", "tell")
-STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(ACTIONS), st.integers(0, 120)), max_size=60)
-
-
-@settings(max_examples=200)
-@given(STEPS)
-def test_whatever_happens_the_ledger_adds_up_and_no_attempt_is_lost_or_counted_twice(
-    steps: list[tuple[int, str, int]],
-) -> None:
-    three_tries = request(retry=policy(max_attempts=3, deadline=2_592_000))
-    walk = Walk([task(request=three_tries) for _ in range(3)])
-    for it in walk.tasks:
-        walk.counts.update(life.tally(None, it))
-    for index, action, seconds in steps:
-        walk.now += seconds
-        before = walk.tasks[index]
-        try:
-            walk.step(index, action)
-        except (LostLease, WrongStatus):
-            assert walk.tasks[index] is before
-        check_task(walk, index)
-        check_ledger(walk)
-
-
-def check_task(walk: Walk, index: int) -> None:
-    it = walk.tasks[index]
-    assert it.wake_at is not None or it.is_final
-    attempts = life.history(it, walk.kept.get(index, []))
-    assert [attempt.fence for attempt in attempts] == list(range(1, it.fence + 1))
-    for _, of_round in groupby(attempts, key=lambda attempt: attempt.round):
-        numbers = [attempt.number for attempt in of_round]
-        assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) <= 3
-
-
-def check_ledger(walk: Walk) -> None:
-    standing = Counter(f"in_{it.status}" for it in walk.tasks)
-    assert {f"in_{status}": walk.counts[f"in_{status}"] for status in Status} == {
-        f"in_{status}": standing[f"in_{status}"] for status in Status
-    }
-    assert walk.counts["accepted"] == sum(walk.counts[f"in_{status}"] for status in Status)
-    shown = [a for at, it in enumerate(walk.tasks) for a in life.history(it, walk.kept.get(at, []))]
-    assert walk.counts["failed_attempts"] == sum(attempt.verdict is Verdict.FAILED for attempt in shown)
-
-
 def test_an_attempt_that_is_only_stored_in_another_form_is_not_counted_again() -> None:
     it = claimed(task())
     there = life.exhausted(it, failed(it, reply="x" * 300), "why", now=NOON, grace=60, retention=60)
@@ -527,3 +424,199 @@ def test_a_wake_that_was_not_sent_is_taken_back_only_while_nobody_else_looked_af
     assert (back.wake_at, back.wakes, back.ticket) == (NOON + 160, it.wakes, woken.ticket)
     with pytest.raises(LostLease):
         life.put_off(life.hurry(woken, now=NOON + 101, grace=60), woken, now=NOON + 101, grace=60)
+
+
+# ── whatever happens, in whatever order ──────────────────────────────────────────────────────────
+
+REQUESTS = [
+    request(retry=policy(max_attempts=tries, deadline=deadline)) for tries in (1, 2, 4) for deadline in (300, 2_592_000)
+]
+WHICH = st.integers(0, 10**6)
+"""Picks one of however many there are."""
+
+
+class Lives(RuleBasedStateMachine):
+    """Some tasks and all that can happen to them: messages and results of any age, operators, lost messages.
+
+    As a store does, it keeps a result that gives way to a newer one, and lets the counters follow.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.tasks: list[Task] = []
+        self.kept: list[list[Attempt]] = []
+        self.claims: list[tuple[int, Task]] = []
+        self.ended: set[tuple[int, int]] = set()
+        self.seen: list[list[Attempt]] = []
+        self.woken: list[tuple[int, Task]] = []
+        self.counts: Counter[str] = Counter()
+        self.finals: Counter[str] = Counter()
+
+    def put(self, which: int, new: Task, *, resent: bool = False) -> None:
+        """The one way in which a task changes."""
+        old = self.tasks[which]
+        assert new.version == old.version + 1
+        assert (new.task_id, new.created_at) == (old.task_id, old.created_at)
+        assert new.status == old.status or resent or not old.is_final, "final is final"
+        assert new.ticket >= old.ticket
+        if old.last is not None and old.last != new.last:
+            self.kept[which].append(old.last)
+        self.finals[str(new.status)] += new.is_final and new.status != old.status
+        self.counts.update(life.tally(old, new))
+        self.tasks[which] = new
+
+    def pick(self, which: int) -> tuple[int, Task]:
+        return which % len(self.tasks), self.tasks[which % len(self.tasks)]
+
+    # ── what happens ──
+
+    @initialize(requests=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=3))
+    def accepted(self, requests: list[Request]) -> None:
+        for number, asked in enumerate(requests):
+            self.tasks.append(life.begin(asked, task_id=f"{number}", caller="", digest="", now=NOON, grace=GRACE))
+            self.counts.update(life.tally(None, self.tasks[-1]))
+        self.kept, self.seen = [[] for _ in requests], [[] for _ in requests]
+
+    @rule(seconds=st.sampled_from([0.5, 1, 30, LEASE - 1, LEASE, 300, GRACE, 50_000]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(which=WHICH, age=st.sampled_from([0, 0, 0, 0, 1, 2, -1]), keeps=st.booleans())
+    def a_message_comes(self, which: int, age: int, keeps: bool) -> None:
+        """The newest one, an older one, or one that nobody can have sent."""
+        which, it = self.pick(which)
+        refused = life.refusal(it, it.ticket - age, self.now)
+        if refused is None:
+            self.check_claim(which, age)
+            self.put(which, claimed(it, at=self.now))
+            self.claims.append((which, self.tasks[which]))
+            if keeps and (lost := life.interrupted_before(self.tasks[which])):
+                self.kept[which].append(lost)
+        elif isinstance(refused, Spent):
+            ended = life.exhausted(refused.task, None, "spent", now=self.now, grace=GRACE, retention=RETENTION)
+            self.put(which, ended)
+        elif isinstance(refused, NotYet):
+            assert refused.at > self.now
+
+    def check_claim(self, which: int, age: int) -> None:
+        it = self.tasks[which]
+        assert age == 0, "only the newest message wakes a task"
+        assert it.due_at <= self.now < it.deadline_at
+        assert it.number < it.request.retry.max_attempts
+        others = [claim for of, claim in self.claims if of == which and (which, claim.fence) not in self.ended]
+        assert all(claim.lease_until <= self.now for claim in others), "one attempt at a time"
+
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH, how=st.sampled_from(["delivered", "hidden", "delayed", "parked", "exhausted"]))
+    def an_attempt_brings_a_result(self, which: int, how: str) -> None:
+        """Of any claim there ever was, in time or years late."""
+        of, claim = self.claims[which % len(self.claims)]
+        it, may = self.tasks[of], self.may_record(of, claim)
+        try:
+            self.put(of, self.result(it, claim, how))
+        except LostLease:
+            assert not may
+            assert self.tasks[of] is it
+        else:
+            assert may
+            self.ended.add((of, claim.fence))
+
+    def may_record(self, of: int, claim: Task) -> bool:
+        """The newest claim of a live task may, once."""
+        newest = max(other.fence for which, other in self.claims if which == of)
+        again = (of, claim.fence) in self.ended
+        return (
+            claim.fence == newest and not again and not self.tasks[of].is_final and self.tasks[of].round == claim.round
+        )
+
+    def result(self, it: Task, claim: Task, how: str) -> Task:
+        now, wait = self.now, {"hidden": 30, "delayed": 900, "parked": 50_000}.get(how)
+        attempt = failed(claim, wait=wait)
+        if how == "delivered":
+            return life.delivered(it, evolve(attempt, verdict=Verdict.DELIVERED), now=now, retention=RETENTION)
+        if how == "exhausted":
+            return life.exhausted(it, attempt, "", now=now, grace=GRACE, retention=RETENTION)
+        return life.retry_later(it, attempt, now=now, grace=GRACE, parked=how == "parked", renew=how == "delayed")
+
+    @rule(which=WHICH)
+    def an_operator_cancels(self, which: int) -> None:
+        self.operate(which, lambda it: life.cancel(it, now=self.now, retention=RETENTION), live=True)
+
+    @rule(which=WHICH)
+    def an_operator_hurries(self, which: int) -> None:
+        self.operate(which, lambda it: life.hurry(it, now=self.now, grace=GRACE), live=True)
+
+    @rule(which=WHICH, asked=st.sampled_from(REQUESTS))
+    def an_operator_resends(self, which: int, asked: Request) -> None:
+        self.operate(which, lambda it: life.resend(it, asked, now=self.now, grace=GRACE), live=False)
+
+    def operate(self, which: int, decide: Callable[[Task], Task], *, live: bool) -> None:
+        """What may be done to live tasks only, or to final ones only."""
+        which, it = self.pick(which)
+        try:
+            self.put(which, decide(it), resent=not live)
+        except WrongStatus:
+            assert it.is_final is live
+        else:
+            assert it.is_final is not live
+
+    @rule(which=WHICH)
+    def the_reconciler_looks(self, which: int) -> None:
+        which, it = self.pick(which)
+        if it.wake_at is not None and it.wake_at <= self.now:
+            self.put(which, life.wake(it, now=self.now, grace=GRACE))
+            self.woken.append((which, self.tasks[which]))
+
+    @precondition(lambda self: self.woken)
+    @rule()
+    def the_queue_did_not_take_the_message(self) -> None:
+        which, woken = self.woken.pop()
+        it = self.tasks[which]
+        try:
+            self.put(which, life.put_off(it, woken, now=self.now, grace=GRACE))
+        except LostLease:
+            assert (it.ticket, it.wake_at) != (woken.ticket, woken.wake_at)
+
+    @rule(which=WHICH)
+    def its_notices_have_ended(self, which: int) -> None:
+        which, it = self.pick(which)
+        if it.status is Status.EXHAUSTED and it.wake_at is not None:
+            self.put(which, life.told(it))
+
+    # ── what holds all the while ──
+
+    @invariant()
+    def whoever_is_owed_something_is_looked_after(self) -> None:
+        for it in self.tasks:
+            assert it.wake_at is not None or it.is_final
+            assert it.wake_at is None or it.status not in (Status.DELIVERED, Status.CANCELLED)
+            assert it.wake_at is None or it.wake_at <= max(self.now, life.ready_at(it, self.now)) + MOST_GRACE
+            assert it.is_final == (it.expires_at is not None)
+
+    @invariant()
+    def attempts_have_numbers_without_gaps_and_stay_what_they_are(self) -> None:
+        for which, it in enumerate(self.tasks):
+            attempts = life.history(it, self.kept[which])
+            assert [attempt.fence for attempt in attempts] == list(range(1, it.fence + 1))
+            for round_, of_round in groupby(attempts, key=lambda attempt: attempt.round):
+                numbers = [attempt.number for attempt in of_round]
+                assert numbers == list(range(1, len(numbers) + 1))
+                assert round_ < it.round or len(numbers) == it.number <= it.request.retry.max_attempts
+            past = [evolve(attempt, started_at=None) for attempt in attempts]
+            before = self.seen[which]
+            assert [then for then in before if then.verdict] == [
+                now for then, now in zip(before, past, strict=False) if then.verdict
+            ]
+            self.seen[which] = past
+
+    @invariant()
+    def the_ledger_adds_up(self) -> None:
+        standing = Counter(f"in_{it.status}" for it in self.tasks)
+        attempts = [a for which, it in enumerate(self.tasks) for a in life.history(it, self.kept[which])]
+        failures = Counter({"failed_attempts": sum(attempt.verdict is Verdict.FAILED for attempt in attempts)})
+        assert +self.counts == +(Counter(accepted=len(self.tasks)) + standing + self.finals + failures)
+
+
+TestLives: Any = Lives.TestCase
+TestLives.settings = settings(share(1), stateful_step_count=60)
