@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib import life
 from chalicelib.errors import InvalidRequest, NotFound
 from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Query, Store
 from chalicelib.task import Channel, Json, Notice, NoticeStatus, Status, Task, Verdict, evolve
+from tests.cases import share
 from tests.contract.backends import StoreBackend
 from tests.contract.samples import (
     DAY,
@@ -468,6 +473,58 @@ def test_the_population_tells_the_filters_apart() -> None:
         "an app that has no tasks",
     }
     assert max(found.values()) < len(tasks)
+
+
+def either(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([None, None, None, *values])
+
+
+ANY_QUERIES = st.builds(
+    Query,
+    status=either(*Status),
+    source_app=either("default", "订单", "nobody"),
+    target_app=either("billing", "crm"),
+    target=either("https://a.example:443", "https://b.example:8443"),
+    since=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
+    until=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
+    q=either("/callback/1", "x=7", "%_", "example"),
+)
+
+
+@pytest.fixture
+def populated(store_backend: StoreBackend) -> tuple[Store, list[Task]]:
+    tasks = population(store_backend.store)
+    store_backend.settle()
+    return store_backend.store, tasks
+
+
+@share(0.12, fixtures_last=True)
+@given(query=ANY_QUERIES, limit=st.integers(4, 60))
+def test_whatever_is_asked_for_is_found_page_by_page(
+    populated: tuple[Store, list[Task]], query: Query, limit: int
+) -> None:
+    store, tasks = populated
+    assert walked(store, query, limit) == newest_first(tasks, query)
+
+
+def as_cursor(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+ANY_CURSORS = st.one_of(
+    st.text(max_size=40),
+    st.binary(max_size=60).map(base64.urlsafe_b64encode).map(bytes.decode),
+    st.text(max_size=40).map(as_cursor),
+    st.tuples(st.integers(0, 10**13), st.text(max_size=20)).map("{0[0]:013d}#{0[1]}".format).map(as_cursor),
+    st.lists(st.none() | st.integers() | st.floats() | st.text(max_size=9), max_size=3).map(json.dumps).map(as_cursor),
+)
+
+
+@share(0.3, fixtures_last=True)
+@given(cursor=ANY_CURSORS)
+def test_any_text_is_a_place_in_the_list_or_no_cursor(store: Store, cursor: str) -> None:
+    with suppress(InvalidRequest):
+        assert store.page(Query(), cursor, 10).tasks == []
 
 
 def test_a_task_is_listed_as_what_it_is_now(store_backend: StoreBackend) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.consume import WAIT_AFTER_A_FAULT, WAIT_FOR_A_PORT, ComeBack, Finished, Outcome, consume
 from chalicelib.errors import Unavailable
 from chalicelib.ports import MOST_HIDDEN, Message, Queue, World, decode, encode
 from tests.conftest import Lines
 from tests.house import House, sqs_event
+from tests.unit.strategies import JSON
 
 BEHAVIOURS: dict[str, Outcome | Exception] = {
     "finished": Finished(),
@@ -88,7 +92,19 @@ def test_only_messages_are_read_as_messages(body: str) -> None:
         decode(body)
 
 
-def test_a_message_is_read_as_it_was_written() -> None:
-    message = Message("必达", 7)
+@given(st.builds(Message, st.text(max_size=20), st.integers()))
+def test_a_message_is_read_as_it_was_written(message: Message) -> None:
     assert decode(encode(message)) == message
-    assert json.loads(encode(message)) == {"task_id": "必达", "ticket": 7}
+    assert json.loads(encode(message)) == {"task_id": message.task_id, "ticket": message.ticket}
+
+
+@given(
+    st.text(max_size=30)
+    | JSON.map(json.dumps)
+    | st.dictionaries(st.sampled_from(["task_id", "ticket", "more"]), JSON).map(json.dumps)
+)
+def test_any_body_is_a_message_or_none_and_nothing_else(body: str) -> None:
+    with suppress(ValueError):
+        message = decode(body)
+        assert decode(encode(message)) == message
+        assert type(message.ticket) is int

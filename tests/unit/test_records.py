@@ -1,12 +1,14 @@
 """What is stored reads back as the very same record."""
 
+import dataclasses
 import json
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.records import dumps, from_json, pack, to_json, unpack
+from chalicelib.records import Record, dumps, from_json, pack, to_json, unpack
 from chalicelib.task import (
     Attempt,
     Audit,
@@ -22,6 +24,8 @@ from chalicelib.task import (
     Verdict,
 )
 
+R = TypeVar("R", bound=Record)
+
 TEXT = st.text(max_size=20)  # hypothesis leaves half surrogate pairs out of it
 TIMES = st.floats(min_value=0, max_value=1e11, allow_nan=False)
 COUNTS = st.integers(min_value=0, max_value=10**9)
@@ -33,7 +37,14 @@ JSON = st.recursive(
 )
 TEXTS = st.dictionaries(TEXT, TEXT, max_size=3)
 
-EXPECTATIONS = st.builds(
+
+def every_field(record: type[R], /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
+    """Records whose every field is whatever it may be; one that has been added since must be named too."""
+    assert fields.keys() == {field.name for field in dataclasses.fields(record)}
+    return st.builds(record, **fields)
+
+
+EXPECTATIONS = every_field(
     Expectation,
     status=st.lists(TEXT, max_size=3).map(tuple),
     contains=st.none() | TEXT,
@@ -41,7 +52,7 @@ EXPECTATIONS = st.builds(
     regex=st.none() | TEXT,
     json=st.dictionaries(TEXT, JSON, max_size=3),
 )
-POLICIES = st.builds(
+POLICIES = every_field(
     Policy,
     max_attempts=COUNTS,
     backoff=st.sampled_from(["exponential", "fixed", "schedule"]),
@@ -53,7 +64,7 @@ POLICIES = st.builds(
     give_up_on=st.lists(TEXT, max_size=3).map(tuple),
     deadline=TIMES,
 )
-REQUESTS = st.builds(
+REQUESTS = every_field(
     Request,
     url=TEXT,
     method=TEXT,
@@ -68,7 +79,7 @@ REQUESTS = st.builds(
     target_app=TEXT,
     labels=TEXTS,
 )
-ATTEMPTS = st.builds(
+ATTEMPTS = every_field(
     Attempt,
     number=COUNTS,
     round=COUNTS,
@@ -83,7 +94,7 @@ ATTEMPTS = st.builds(
     reply_bytes=st.none() | COUNTS,
     wait=st.none() | TIMES,
 )
-TASKS = st.builds(
+TASKS = every_field(
     Task,
     task_id=TEXT,
     request=REQUESTS,
@@ -105,9 +116,10 @@ TASKS = st.builds(
     wake_at=st.none() | TIMES,
     wakes=COUNTS,
     last=st.none() | ATTEMPTS,
+    because=st.none() | TEXT,
     expires_at=st.none() | COUNTS,
 )
-NOTICES = st.builds(
+NOTICES = every_field(
     Notice,
     notice_id=TEXT,
     task_id=TEXT,
@@ -117,24 +129,33 @@ NOTICES = st.builds(
     status=st.sampled_from(NoticeStatus),
     version=COUNTS,
     tries=COUNTS,
+    throttled=COUNTS,
     due_at=TIMES,
+    lease_until=TIMES,
     created_at=TIMES,
     ended_at=st.none() | TIMES,
     reason=st.none() | TEXT,
+    expires_at=st.none() | COUNTS,
 )
-CHANNELS = st.builds(
+CHANNELS = every_field(
     Channel,
     channel_id=TEXT,
     kind=TEXT,
     url=TEXT,
     secret=TEXT,
+    template=TEXT,
+    content_type=TEXT,
+    memo=TEXT,
     source_apps=st.lists(TEXT, max_size=3).map(tuple),
+    target_apps=st.lists(TEXT, max_size=3).map(tuple),
     enabled=st.booleans(),
     version=COUNTS,
     created_at=TIMES,
     updated_at=TIMES,
 )
-AUDITS = st.builds(Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.just({"a": [1]}))
+AUDITS = every_field(
+    Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.dictionaries(TEXT, JSON, max_size=3)
+)
 
 
 @given(TASKS | NOTICES | CHANNELS | AUDITS)
