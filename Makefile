@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test fuzz test-localstack simulate mutants chaos overload package clean
+.PHONY: help run test test-thorough fuzz test-localstack simulate mutants chaos overload package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ test: $(VENV)/ready-to-test ## every check and every test that needs no LocalSta
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not localstack"
+
+test-thorough: $(VENV)/ready-to-test ## the property tests with twenty times the cases, new ones each time
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "hypothesis and not localstack" --timeout=3600
 
 FUZZ ?= --max-examples 1000
 fuzz: $(VENV)/ready-to-test ## many requests made from /openapi.json: FUZZ="--max-examples 1000 --seed 1"

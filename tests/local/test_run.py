@@ -18,7 +18,7 @@ import pytest
 from infra.local import server
 from tests.contract.samples import at_once
 from tests.emulators import ministack
-from tests.local.conftest import PATIENCE, ROOT, running
+from tests.local.conftest import PATIENCE, ROOT, Run, running
 
 
 def test_the_printed_task_fails_twice_and_is_then_delivered(tmp_path: Path) -> None:

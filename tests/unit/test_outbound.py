@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import select
 import socket
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import pytest
 import trustme
@@ -269,20 +270,40 @@ def receiver(receive: Receive) -> Receiver:
     return receive(says(OK))
 
 
+QUERY_METHODS = ("GET", "HEAD", "DELETE")
+
+
 @share(0.5, fixtures_last=True)
 @given(submissions(url=PATHS.filter(lambda path: "/." not in path)))
 def test_whatever_is_accepted_arrives_as_it_was_submitted(receiver: Receiver, submitted: dict[str, Json]) -> None:
     door, place = outbound(), receiver.url.rstrip("/")
     request = read({**submitted, "url": place + submitted["url"]}, SETTINGS, door)
-    outgoing = compose(task(request=request), now=NOON, most_seconds=20)
-    assert door.send(outgoing).status == 200
+    assert door.send(compose(task(request=request), now=NOON, most_seconds=20)).status == 200
     top, _, body = receiver.requests[-1].partition(b"\r\n\r\n")
-    first, *lines = top.split(b"\r\n")
-    method, target, _ = first.split(b" ")
-    assert (method.decode(), body) == (request.method, outgoing.body or b"")
-    assert unquote_to_bytes(target) == unquote_to_bytes(outgoing.url.removeprefix(place).removesuffix("?"))
-    headers = dict(line.decode("latin-1").split(": ", 1) for line in lines)
-    assert {**headers, **outgoing.headers} == headers
+    first, *lines = top.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    assert method == submitted.get("method", "POST")
+    assert unquote_to_bytes(target).startswith(unquote_to_bytes(submitted["url"].removesuffix("?")))
+    named = {name: value for name, value in submitted.get("headers", {}).items() if name != "Content-type"}
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert {**headers, **named} == headers
+    assert headers.get("Content-Type") == request.content_type or request.content_type is None
+    check_what_it_carries(submitted, parse_qsl(target.partition("?")[2], keep_blank_values=True), body.decode())
+
+
+def check_what_it_carries(submitted: dict[str, Json], query: list[tuple[str, str]], body: str) -> None:
+    """A body as it was submitted. Params are the query of some methods, or beside a body; else they are the body."""
+    given_body, params = submitted.get("body"), submitted.get("params", {})
+    if isinstance(given_body, str) or given_body is None:
+        assert given_body is None or body == given_body
+    else:
+        assert json.loads(body) == given_body
+    if given_body is not None or submitted.get("method", "POST") in QUERY_METHODS:
+        assert {(name, value) for name, value in params.items() if isinstance(value, str)} <= {*query}
+        assert {name for name, value in params.items() if value != []} <= {name for name, _ in query}
+        assert body or not isinstance(given_body, dict)
+    elif params and "urlencoded" not in str(submitted):
+        assert json.loads(body) == params
 
 
 # ── what comes back ──────────────────────────────────────────────────────────────────────────────
