@@ -283,16 +283,27 @@ def planted(path: str, value: Json) -> Json:
     return value
 
 
+def near(value: Json) -> list[Json]:
+    """What a careless comparison would hold for the same."""
+    if isinstance(value, bool) or value is None:
+        return [int(value or 0), str(value).lower()]
+    if isinstance(value, int | float):
+        return [bool(value), str(value), *([float(value)] if abs(value) < 2**53 else [])]
+    if isinstance(value, list):
+        return [[*value, None], value[1:], value[::-1]]
+    return [{**value, "more": 1}, dict(list(value.items())[1:])] if isinstance(value, dict) else [[value], f"{value} "]
+
+
 @st.composite
 def replies(draw: st.DrawFn, expect: Json) -> Reply:
     """A reply in UTF-8 that may meet the expectation, or nearly does."""
     text = st.text(max_size=4)
     bodies = [text, JSON.map(json.dumps), st.sampled_from(["12", "ok", "成功", "aaa", "code=0", "\ufeffsuccess"])]
-    if "contains" in expect:
-        bodies.append(st.builds("{}{}{}".format, text, st.just(expect["contains"]), text))
-    if "equals" in expect:
-        bodies.append(st.just(expect["equals"]))
-    bodies += [st.just(json.dumps(planted(path, value))) for path, value in expect.get("json", {}).items()]
+    for word in (expect[rule] for rule in ("contains", "equals") if rule in expect):
+        bodies.append(st.sampled_from([word, word.swapcase(), f"{word}\n", f" {word}", word[1:], f"\ufeff{word}"]))
+        bodies.append(st.builds("{}{}{}".format, text, st.just(word), text))
+    for path, value in expect.get("json", {}).items():
+        bodies.append(st.sampled_from([json.dumps(planted(path, it)) for it in (value, *near(value))]))
     likely = [status for status in range(100, 600) if counts(status, expect.get("status", ["2xx"]))]
     status = draw(st.sampled_from(likely or [200]) | st.integers(100, 599))
     return reply(draw(st.one_of(bodies[::-1])), status)
