@@ -429,10 +429,14 @@ def test_a_wake_that_was_not_sent_is_taken_back_only_while_nobody_else_looked_af
 # ── whatever happens, in whatever order ──────────────────────────────────────────────────────────
 
 REQUESTS = [
-    request(retry=policy(max_attempts=tries, deadline=deadline)) for tries in (1, 2, 4) for deadline in (300, 2_592_000)
+    request(retry=policy(max_attempts=tries, deadline=until)) for tries in (5, 2, 1) for until in (2_592_000, 300)
 ]
+RESULTS = st.sampled_from(["hidden", "hidden", "delayed", "parked", "delivered", "exhausted"])
 WHICH = st.integers(0, 10**6)
 """Picks one of however many there are."""
+NEWEST = st.sampled_from([-1, -1, -2, -3])
+AGES = st.sampled_from([0, 0, 0, 0, 0, 1, 2, -1])
+"""By how many tickets a message is too old."""
 
 
 class Lives(RuleBasedStateMachine):
@@ -450,6 +454,7 @@ class Lives(RuleBasedStateMachine):
         self.ended: set[tuple[int, int]] = set()
         self.seen: list[list[Attempt]] = []
         self.woken: list[tuple[int, Task]] = []
+        self.told: set[tuple[int, int]] = set()
         self.counts: Counter[str] = Counter()
         self.finals: Counter[str] = Counter()
 
@@ -459,7 +464,7 @@ class Lives(RuleBasedStateMachine):
         assert new.version == old.version + 1
         assert (new.task_id, new.created_at) == (old.task_id, old.created_at)
         assert new.status == old.status or resent or not old.is_final, "final is final"
-        assert new.ticket >= old.ticket
+        assert new.ticket > old.ticket if resent else new.ticket >= old.ticket
         if old.last is not None and old.last != new.last:
             self.kept[which].append(old.last)
         self.finals[str(new.status)] += new.is_final and new.status != old.status
@@ -478,14 +483,21 @@ class Lives(RuleBasedStateMachine):
             self.counts.update(life.tally(None, self.tasks[-1]))
         self.kept, self.seen = [[] for _ in requests], [[] for _ in requests]
 
-    @rule(seconds=st.sampled_from([0.5, 1, 30, LEASE - 1, LEASE, 300, GRACE, 50_000]))
+    @rule(seconds=st.sampled_from([0.5, 1, 30, LEASE, GRACE, 50_000]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(which=WHICH, age=st.sampled_from([0, 0, 0, 0, 1, 2, -1]), keeps=st.booleans())
-    def a_message_comes(self, which: int, age: int, keeps: bool) -> None:
-        """The newest one, an older one, or one that nobody can have sent."""
+    @rule(which=WHICH, moment=st.sampled_from(["due_at", "lease_until", "deadline_at", "wake_at"]), early=st.booleans())
+    def a_moment_comes(self, which: int, moment: str, early: bool) -> None:
+        """The very moment at which a rule changes its mind, or just before it."""
+        _, it = self.pick(which)
+        self.now = max(self.now, (getattr(it, moment) or 0) - 0.5 * early)
+
+    @rule(which=WHICH, age=AGES, in_time=st.booleans(), keeps=st.booleans())
+    def a_message_comes(self, which: int, age: int, in_time: bool, keeps: bool) -> None:
+        """The newest one, an older one, or one that nobody can have sent; when it is of use, or at any moment."""
         which, it = self.pick(which)
+        self.now = life.ready_at(it, self.now) if in_time else self.now
         refused = life.refusal(it, it.ticket - age, self.now)
         if refused is None:
             self.check_claim(which, age)
@@ -499,6 +511,20 @@ class Lives(RuleBasedStateMachine):
         elif isinstance(refused, NotYet):
             assert refused.at > self.now
 
+    @rule(which=WHICH, how=RESULTS)
+    def an_attempt_goes_as_it_should(self, which: int, how: str) -> None:
+        self.a_message_comes(which, age=0, in_time=True, keeps=True)
+        if self.claims:
+            self.an_attempt_brings_a_result(-1, how)
+
+    @rule(which=WHICH, how=RESULTS, keeps=st.booleans())
+    def an_attempt_outlasts_its_lease(self, which: int, how: str, keeps: bool) -> None:
+        """Its process was frozen, and wakes up when another one is at it."""
+        for _ in range(2):
+            self.a_message_comes(which, age=0, in_time=True, keeps=keeps)
+        if len(self.claims) > 1:
+            self.an_attempt_brings_a_result(-2, how)
+
     def check_claim(self, which: int, age: int) -> None:
         it = self.tasks[which]
         assert age == 0, "only the newest message wakes a task"
@@ -508,9 +534,9 @@ class Lives(RuleBasedStateMachine):
         assert all(claim.lease_until <= self.now for claim in others), "one attempt at a time"
 
     @precondition(lambda self: self.claims)
-    @rule(which=WHICH, how=st.sampled_from(["delivered", "hidden", "delayed", "parked", "exhausted"]))
+    @rule(which=NEWEST | WHICH, how=RESULTS)
     def an_attempt_brings_a_result(self, which: int, how: str) -> None:
-        """Of any claim there ever was, in time or years late."""
+        """One of the newest, or any that there ever was: in time, or years late."""
         of, claim = self.claims[which % len(self.claims)]
         it, may = self.tasks[of], self.may_record(of, claim)
         try:
@@ -539,58 +565,60 @@ class Lives(RuleBasedStateMachine):
             return life.exhausted(it, attempt, "", now=now, grace=GRACE, retention=RETENTION)
         return life.retry_later(it, attempt, now=now, grace=GRACE, parked=how == "parked", renew=how == "delayed")
 
-    @rule(which=WHICH)
-    def an_operator_cancels(self, which: int) -> None:
-        self.operate(which, lambda it: life.cancel(it, now=self.now, retention=RETENTION), live=True)
-
-    @rule(which=WHICH)
-    def an_operator_hurries(self, which: int) -> None:
-        self.operate(which, lambda it: life.hurry(it, now=self.now, grace=GRACE), live=True)
-
-    @rule(which=WHICH, asked=st.sampled_from(REQUESTS))
-    def an_operator_resends(self, which: int, asked: Request) -> None:
-        self.operate(which, lambda it: life.resend(it, asked, now=self.now, grace=GRACE), live=False)
-
-    def operate(self, which: int, decide: Callable[[Task], Task], *, live: bool) -> None:
-        """What may be done to live tasks only, or to final ones only."""
+    @rule(which=WHICH, action=st.sampled_from(["cancel", "hurry", "resend", "resend"]), asked=st.sampled_from(REQUESTS))
+    def an_operator_acts(self, which: int, action: str, asked: Request) -> None:
+        """A resend is for final tasks only, all else for live ones only."""
         which, it = self.pick(which)
         try:
-            self.put(which, decide(it), resent=not live)
+            self.put(which, self.acted(it, action, asked), resent=action == "resend")
         except WrongStatus:
-            assert it.is_final is live
+            assert it.is_final is (action != "resend")
         else:
-            assert it.is_final is not live
+            assert it.is_final is (action == "resend")
 
-    @rule(which=WHICH)
-    def the_reconciler_looks(self, which: int) -> None:
+    def acted(self, it: Task, action: str, asked: Request) -> Task:
+        if action == "resend":
+            return life.resend(it, asked, now=self.now, grace=GRACE)
+        if action == "hurry":
+            return life.hurry(it, now=self.now, grace=GRACE)
+        return life.cancel(it, now=self.now, retention=RETENTION)
+
+    @rule(which=WHICH, in_time=st.booleans())
+    def the_reconciler_looks(self, which: int, in_time: bool) -> None:
         which, it = self.pick(which)
+        self.now = max(self.now, it.wake_at or 0) if in_time else self.now
         if it.wake_at is not None and it.wake_at <= self.now:
             self.put(which, life.wake(it, now=self.now, grace=GRACE))
             self.woken.append((which, self.tasks[which]))
 
     @precondition(lambda self: self.woken)
-    @rule()
-    def the_queue_did_not_take_the_message(self) -> None:
-        which, woken = self.woken.pop()
-        it = self.tasks[which]
+    @rule(which=NEWEST | WHICH)
+    def the_queue_did_not_take_the_message(self, which: int) -> None:
+        of, woken = self.woken[which % len(self.woken)]
+        it = self.tasks[of]
+        untouched = (it.ticket, it.wake_at) == (woken.ticket, woken.wake_at)
         try:
-            self.put(which, life.put_off(it, woken, now=self.now, grace=GRACE))
+            self.put(of, life.put_off(it, woken, now=self.now, grace=GRACE))
         except LostLease:
-            assert (it.ticket, it.wake_at) != (woken.ticket, woken.wake_at)
+            assert not untouched
+        else:
+            assert untouched
 
+    @precondition(lambda self: any(it.status is Status.EXHAUSTED for it in self.tasks))
     @rule(which=WHICH)
     def its_notices_have_ended(self, which: int) -> None:
         which, it = self.pick(which)
         if it.status is Status.EXHAUSTED and it.wake_at is not None:
             self.put(which, life.told(it))
+            self.told.add((which, it.round))
 
     # ── what holds all the while ──
 
     @invariant()
     def whoever_is_owed_something_is_looked_after(self) -> None:
-        for it in self.tasks:
-            assert it.wake_at is not None or it.is_final
-            assert it.wake_at is None or it.status not in (Status.DELIVERED, Status.CANCELLED)
+        for which, it in enumerate(self.tasks):
+            owed = not it.is_final or (it.status is Status.EXHAUSTED and (which, it.round) not in self.told)
+            assert (it.wake_at is not None) == owed
             assert it.wake_at is None or it.wake_at <= max(self.now, life.ready_at(it, self.now)) + MOST_GRACE
             assert it.is_final == (it.expires_at is not None)
 
@@ -619,4 +647,4 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives: Any = Lives.TestCase
-TestLives.settings = settings(share(1), stateful_step_count=60)
+TestLives.settings = settings(share(1.5), stateful_step_count=60)
