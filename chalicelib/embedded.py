@@ -517,7 +517,7 @@ class EmbeddedStore:
 
     def ping(self) -> None:
         """Raises Unavailable when the file cannot be written: a full disk can still be read."""
-        self.database.write(lambda tx: tx.execute(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+        self.database.write(lambda tx: tx.execute(f"PRAGMA user_version = {len(SCHEMAS)}"))
 
     def sweep(self, now: float, limit: int) -> int:
         """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many."""
