@@ -14,6 +14,7 @@ from chalicelib import log
 from tests import cases
 
 cases.load()
+log.logger()  # made here: a test that captures output, and lets go of it, must not be the first to log
 
 Lines = Callable[[], list[dict[str, Any]]]
 
