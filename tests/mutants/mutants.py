@@ -152,7 +152,7 @@ MUTANTS = (
         "        return Finished()",
     ),
     Mutant(
-        "the dead process keeps its leases",
+        "a restart forgets what is owed",
         EMBEDDED,
         "        _write_task(tx, task, evolve(task, lease_until=0))\n    for (text,)",
         "        _write_task(tx, task, evolve(task, wake_at=None))\n    for (text,)",
