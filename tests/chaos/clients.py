@@ -118,8 +118,13 @@ def task(number: int, witness: str) -> dict[str, Any]:
     }
 
 
-def submit(client: Client, numbers: Collection[int], make: Callable[[int], Any], accepted: MutableMapping[int, str], *,
-           pause: float = 0) -> None:  # fmt: skip
+def submit(
+    client: Client,
+    numbers: Collection[int],
+    make: Callable[[int], Any],
+    accepted: MutableMapping[int, str],
+    pause: float = 0,
+) -> None:
     """Submit the tasks of these numbers, with a pause after each; `accepted` has the id of each from then on."""
     for number in numbers:
         answer = client.insist("POST", "/v1/tasks", make(number), key=f"task-{number}")

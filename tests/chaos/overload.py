@@ -51,8 +51,8 @@ class Figures:
 
     @property
     def lost(self) -> int:
-        """Tasks that were accepted and are not delivered, and those that are too many."""
-        return abs(self.accepted - self.statuses["delivered"]) + self.statuses.total() - self.statuses["delivered"]
+        """Tasks that were accepted and are not delivered; below 0, how many are too many."""
+        return self.accepted - self.statuses["delivered"]
 
     def __str__(self) -> str:
         ordered = sorted(self.latencies)

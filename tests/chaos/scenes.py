@@ -54,7 +54,7 @@ def aws(folder: Path, dice: Random) -> Iterator[Scene]:
         with started(one, two):
             between.rule = bad(dice)
             outage, end = partial(_stand_still, emulator), partial(setattr, between, "rule", clear)
-            yield Scene([one, two], pace=5, blows=[outage], ending=end)
+            yield Scene([one, two], pace=4, blows=[outage], ending=end)
 
 
 SCENES = {"local": local, "aws": aws}

@@ -23,13 +23,13 @@ def shown(task_id: str, status: str, *attempts: dict[str, Any], **changes: Any) 
 
 
 def right() -> Evidence:
-    """Four tasks: delivered after one that died, exhausted and told, cancelled, delivered in its second round."""
-    again = [{"round": 1, "number": 1, **DONE}, {"round": 2, "number": 1, **DONE}]
+    """Four tasks: delivered after one that died, exhausted and told, cancelled, cancelled and delivered when resent."""
+    again = [{"round": 1, "number": 1, **BREAK}, {"round": 2, "number": 1, **DONE}]
     tasks = [
         shown("a", "delivered", FAIL, BREAK, DONE),
         shown("e", "exhausted", FAIL, FAIL, FAIL, notices=[{"round": 1, "status": "delivered", "tries": 2}]),
         shown("c", "cancelled", BREAK, audit=[{"action": "cancel"}]),
-        shown("r", "delivered", round=2, audit=[{"action": "resend"}]) | {"attempts": again},
+        shown("r", "delivered", round=2, audit=[{"action": "cancel"}, {"action": "resend"}]) | {"attempts": again},
     ]
     return Evidence(
         accepted=frozenset("aecr"),
@@ -41,11 +41,11 @@ def right() -> Evidence:
             Seen("a", 1, 3, began=3, ended=4, status=200),
             *(Seen("e", 1, number, began=number, ended=number + 0.5, status=503) for number in (1, 2, 3)),
             Seen("c", 1, 1, began=0, ended=1, status=None),
-            Seen("r", 1, 1, began=0, ended=1, status=200),
+            Seen("r", 1, 1, began=0, ended=1, status=None),
             Seen("r", 2, 1, began=5, ended=6, status=200),
         ],
         told=[Told("e", 1), Told("e", 1)],
-        acts=[Act("cancel", "c", 1), Act("resend", "r", 2), Act("deliver-now", "a", None)],
+        acts=[Act("cancel", "c", 1), Act("cancel", "r", 1), Act("resend", "r", 2), Act("deliver-now", "a", None)],
         totals={
             "accepted": 4, "pending": 0, "retrying": 0, "delivered": 2, "exhausted": 1, "cancelled": 1,
             "failed_attempts": 4,
@@ -123,6 +123,7 @@ SPOILT: list[tuple[str, Spoil, str]] = [
     ("attempt numbers with gaps, or twice", attempt("a", 1, number=1), "a has attempts [1, 1, 3] in round 1"),
     ("attempt numbers with gaps, or twice", more(Seen("a", 1, 1, 9, 10, 503)), "a round 1 attempt 1 was sent 2"),
     ("more attempts than allowed", task("a", max_attempts=2), "a has 3 attempts in round 1; 2 are allowed"),
+    ("more attempts than allowed", lambda it: task("a", max_attempts=2)(replace(it, seen=it.seen[3:])), "a has 3"),
     ("more attempts than allowed", more(Seen("e", 1, 4, 9, 10, 503)), "e has 4 attempts in round 1"),
     ("duplicates without an explanation", attempt("a", 1, **FAIL), "a round 1 attempt 2 was taken, beside another"),
     ("duplicates without an explanation", attempt("a", 1, **DONE), "a round 1 attempt 2 was taken, beside another"),
@@ -130,7 +131,7 @@ SPOILT: list[tuple[str, Spoil, str]] = [
     ("acts of the clerk undone", task("c", status="delivered"), "c does not show the cancel of round 1"),
     ("acts of the clerk undone", task("r", round=1), "r does not show the resend of round 2"),
     ("acts of the clerk undone", task("c", audit=[]), "c: cancel was asked for 1 times, done 1, audited 0"),
-    ("acts of the clerk undone", lambda it: replace(it, acts=it.acts[:1]), "r: resend was asked for 0 times"),
+    ("acts of the clerk undone", lambda it: replace(it, acts=it.acts[:2]), "r: resend was asked for 0 times"),
     ("acts of the clerk undone", without("c"), "c does not show the cancel of round 1"),
     ("totals that do not add up", lambda it: replace(it, totals={**it.totals, "accepted": 5}), "accepted is 4"),
     (
@@ -149,7 +150,7 @@ def test_evidence_that_is_right_breaks_no_promise() -> None:
     report = judge(right())
     assert report.broken == {}
     assert report.figures["tasks accepted"] == 4
-    assert report.figures["of them interrupted"] == 2
+    assert report.figures["of them interrupted"] == 3
     assert report.figures["of them a second time"] == 1
 
 
@@ -176,6 +177,9 @@ def test_a_single_reply_that_nobody_recorded_is_no_duplicate() -> None:
     assert sum(report.duplicates.values()) == 1, "only that of the other task"
 
 
+TWO_CHANNELS = ("delivered", "pending")
+
+
 @pytest.mark.parametrize(
     ("spoil", "settled"),
     [
@@ -184,6 +188,7 @@ def test_a_single_reply_that_nobody_recorded_is_no_duplicate() -> None:
         (task("a", status="exhausted"), False),
         (task("a", status="exhausted", notices=[{"round": 1, "status": "delivered", "tries": 1}]), True),
         (task("a", status="exhausted", notices=[{"round": 1, "status": "pending", "tries": 1}]), False),
+        (task("a", status="exhausted", notices=[{"round": 1, "status": it, "tries": 1} for it in TWO_CHANNELS]), False),
         (task("a", status="exhausted", round=2, notices=[{"round": 1, "status": "delivered", "tries": 1}]), False),
     ],
 )
