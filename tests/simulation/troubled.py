@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import Unavailable
+from chalicelib.errors import Kind, SendFailed, Unavailable
 from chalicelib.ports import MOST_DELAY, Message, Outgoing, Queue, Received, Reply
 from chalicelib.task import Task
 from tests.simulation.weather import Fault
@@ -46,8 +47,8 @@ class Troubled:
         self._may_fail(Fault.UNANSWERED, name)
         return answer
 
-    def _on_the_way(self, death: Fault, name: str) -> None:
-        """Time passes: more, when the port is slow or the process sleeps."""
+    def _on_the_way(self, death: Fault, name: str) -> float:
+        """Time passes: more, when the port is slow or the process sleeps. Returns the seconds, sleep left aside."""
         stage = self.stage
         seconds = stage.random.expovariate(2 / LATENCY)
         if stage.faults.strikes(Fault.SLOW):
@@ -59,6 +60,7 @@ class Troubled:
         stage.fibers.sleep(seconds)
         if stage.faults.strikes(death):
             stage.die(self.process, f"{name}: {death}")
+        return seconds
 
     def _may_fail(self, fault: Fault, name: str) -> None:
         if self.stage.faults.strikes(fault):
@@ -145,9 +147,11 @@ class TroubledHttp(Troubled):
     """The port Http: the process may die or sleep meanwhile; what else goes wrong is the other side's doing."""
 
     def send(self, outgoing: Outgoing) -> Reply:
-        """Send one request to a partner or a robot."""
-        self._on_the_way(Fault.DIES_BEFORE, "request")
-        reply = self.stage.outside.send(outgoing)
+        """Send one request to a partner or a robot. The way there takes from the time that the attempt has."""
+        seconds = self._on_the_way(Fault.DIES_BEFORE, "request")
+        if seconds >= outgoing.timeout:
+            raise SendFailed(Kind.CONNECT_TIMEOUT, "the way there took too long")
+        reply = self.stage.outside.send(replace(outgoing, timeout=outgoing.timeout - seconds))
         self._on_the_way(Fault.DIES_AFTER, "request")
         return reply
 
