@@ -50,6 +50,11 @@ def submit() -> Response:
     return _answer("submit")
 
 
+@_at("POST", "/v1/tasks/batch")
+def submit_batch() -> Response:
+    return _answer("submit_batch")
+
+
 @_at("GET", "/v1/tasks")
 def list_tasks() -> Response:
     return _answer("list_tasks")

@@ -3,7 +3,7 @@
     submitted JSON --submission.read--> Request --life.begin--> Task --store.add--> on disk --enqueue--> queue
 
 The message is the fast path only: when it cannot be sent, or is lost, the reconciler finds the task by
-its `wake_at`.
+its `wake_at`. So it does when the task is due later than a message can wait.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Callable, Sequence
 
 from chalicelib import life, log, submission
-from chalicelib.errors import IdempotencyConflict, Unavailable
-from chalicelib.ports import Message, Queue, World
+from chalicelib.at_once import all_at_once
+from chalicelib.errors import IdempotencyConflict, InternalError, Refusal, Unavailable
+from chalicelib.ports import MOST_DELAY, Message, Parcel, Queue, World
+from chalicelib.shape import Record
 from chalicelib.task import FINAL, Json, Status, Task
+
+AT_ONCE = 20
+"""Tasks of a batch that are stored at the same time."""
 
 
 def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Task:
@@ -24,30 +30,68 @@ def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Ta
     Raises InvalidRequest with every fault, IdempotencyConflict when the key belongs to other content,
     Unavailable when it could not be stored.
     """
-    request = submission.read(submitted, world.settings, world.http)
+    task = _store(world, submitted, submission.TASK, caller=caller, key=key)
+    if _wants_message(task) and (wait := _wait_of(task, world.clock.now())) <= MOST_DELAY:
+        enqueue(world, task, delay=wait)
+    return task
+
+
+def accept_batch(world: World, batch: Sequence[Json], *, caller: str) -> list[Task | Refusal]:
+    """Of each task, in the order given, what `accept` returns or raises; each has its `idempotency_key` among its
+    members. Their messages travel together."""
+    answers = all_at_once(batch, lambda submitted: _stored_or_refused(world, submitted, caller), most=AT_ONCE)
+    _enqueue_all(world, [task for task in answers if isinstance(task, Task) and _wants_message(task)])
+    return answers
+
+
+def _stored_or_refused(world: World, submitted: Json, caller: str) -> Task | Refusal:
+    """One task of a batch, whatever becomes of the others."""
+    key = submitted.get("idempotency_key") if isinstance(submitted, dict) else None
+    try:
+        return _store(world, submitted, submission.BATCHED, caller=caller, key=key)
+    except Refusal as refusal:
+        return refusal
+    except Exception:  # noqa: BLE001 - as the docstring says; the log has it
+        log.failure("task.not_stored")
+        return InternalError("The log has it.")
+
+
+def _store(world: World, submitted: Json, shape: Record, *, caller: str, key: str | None) -> Task:
+    """The task as it is stored by now: a new one, or one that is recognised."""
+    now = world.clock.now()
+    request = submission.read(submitted, world.settings, world.http, now, shape=shape)
+    due_at = submission.due_at(submitted, now)
     task = life.begin(
         request,
         task_id=_task_id(world, caller, key),
         caller=caller,
-        digest=digest(submitted),
-        now=world.clock.now(),
+        digest=digest({name: value for name, value in submitted.items() if name != "idempotency_key"}),
+        now=now,
         grace=world.settings.grace,
+        due_at=due_at,
+        parked=due_at - now > MOST_DELAY,
     )
     known = world.store.add(task)
     if known is not None:
-        return _recognise(world, known, task.digest, key)
-    enqueue(world, task)
+        return _recognised(known, task.digest, key)
     log.event("task.accepted", metrics={"Accepted": 1}, task_id=task.task_id, target=request.target)
     return task
 
 
-def _recognise(world: World, known: Task, digest: str, key: str | None) -> Task:
-    """The task that was accepted before. Where nothing was tried yet, its message may have been lost: send another."""
+def _recognised(known: Task, digest: str, key: str | None) -> Task:
     if known.digest != digest:
         raise IdempotencyConflict(f'Idempotency-Key "{key}" was used for task {known.task_id} with other content.')
-    if known.status is Status.PENDING and known.number == 0:
-        enqueue(world, known)
     return known
+
+
+def _wants_message(task: Task) -> bool:
+    """Whether nothing was tried yet. Of a task accepted before, the first message may have been lost: send another."""
+    return task.status is Status.PENDING and task.number == 0
+
+
+def _wait_of(task: Task, now: float) -> float:
+    """Seconds until a message of the task is of use."""
+    return life.ready_at(task, now) - now
 
 
 def _task_id(world: World, caller: str, key: str | None) -> str:
@@ -64,19 +108,34 @@ def digest(submitted: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:
+    """`enqueue` for many new tasks at once, but for those that are due later than a message can wait."""
+    now = world.clock.now()
+    soon = [(task, wait) for task in tasks if (wait := _wait_of(task, now)) <= MOST_DELAY]
+    parcels = [Parcel(Message(task.task_id, task.ticket), group=task.request.target, delay=wait) for task, wait in soon]
+    if parcels:
+        _sends([task.task_id for task in tasks], lambda: world.queues.send_all(Queue.TASKS, parcels))
+
+
 def enqueue(world: World, task: Task, *, delay: float = 0) -> bool:
     """Send the message that wakes `task`, to the queue of its status, to be received after `delay` seconds.
 
     Whether it was sent. A queue that cannot take it costs minutes, not the task: `wake_at` stands already.
     """
     queue = Queue.EXHAUSTED if task.status in FINAL else Queue.TASKS
+    message, group = Message(task.task_id, task.ticket), task.request.target
+    return _sends([task.task_id], lambda: world.queues.send(queue, message, group=group, delay=delay))
+
+
+def _sends(task_ids: Sequence[str], send: Callable[[], None]) -> bool:
+    """Whether the queue took it. Of what it did not take, the first ids are logged; the reconciler finds them all."""
     try:
-        world.queues.send(queue, Message(task.task_id, task.ticket), group=task.request.target, delay=delay)
+        send()
     except Unavailable as unavailable:
         why = unavailable.detail
-        log.event("queue.unavailable", metrics={"SendsPutOff": 1}, task_id=task.task_id, queue=queue, why=why)
+        log.event("queue.unavailable", metrics={"SendsPutOff": len(task_ids)}, task_id=task_ids[0], why=why)
         return False
-    except Exception:  # noqa: BLE001 - the task is stored: whatever is wrong with the queue, the caller has its promise
-        log.failure("queue.failed", task_id=task.task_id, queue=queue)
+    except Exception:  # noqa: BLE001 - the tasks are stored: whatever is wrong with the queue, callers have the promise
+        log.failure("queue.failed", task_id=task_ids[0])
         return False
     return True

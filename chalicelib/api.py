@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from chalicelib import accept, admin, log, show
 from chalicelib.auth import NOBODY, Identity, identify
@@ -23,12 +24,23 @@ from chalicelib.errors import (
 from chalicelib.ports import Query, World
 from chalicelib.records import MOST_CURSOR
 from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
-from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time, parse, seconds
-from chalicelib.submission import NAME, OVERRIDES, TASK
-from chalicelib.task import Json, Status
-
-MOST_BYTES = 262_144
-"""Bytes of a request's body, at most: what a record of the table can hold, with room for the rest."""
+from chalicelib.shape import (
+    Anything,
+    Field,
+    Flag,
+    ListOf,
+    MapOf,
+    Number,
+    OrNull,
+    Shown,
+    Text,
+    Time,
+    parse,
+    require,
+    seconds,
+)
+from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
+from chalicelib.task import Json, Status, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +116,8 @@ def _body(route: Route, call: Call) -> Json:
         return None
     if route.optional and not call.body.strip():
         return {}
-    if len(call.body) > MOST_BYTES:
-        raise TooLarge(f"The body has {len(call.body)} bytes; at most {MOST_BYTES} are taken.")
+    if len(call.body) > route.most_bytes:
+        raise TooLarge(f"The body has {len(call.body)} bytes; at most {route.most_bytes} are taken.")
     media_type = call.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"The body is {media_type[:80] or 'of no type'}; send application/json.")
@@ -116,7 +128,7 @@ def _body(route: Route, call: Call) -> Json:
 
 KEYED = {
     "Idempotency-Key": Field(
-        Text(least=1, most=255, visible=True),
+        KEY,
         "With the same content the same key means the same task; with other content it is a conflict.",
     )
 }
@@ -127,18 +139,59 @@ ACCEPTED = Gives(202, "The task is stored: it will arrive, or somebody is told."
 def submit(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on a task: 202 once it is stored. `Idempotency-Key` makes a repetition safe."""
     task = accept.accept(world, asked.body, caller=who.name, key=asked.given["Idempotency-Key"])
-    return Answer(202, show.headline(task), {"Location": f"/v1/tasks/{task.task_id}"})
+    return Answer(202, show.headline(task, world.clock.now()), {"Location": f"/v1/tasks/{task.task_id}"})
+
+
+MOST_BATCH_BYTES = 4_194_304
+"""Bytes of a batch: Lambda takes 6 MB at most, and more of a body than it has bytes, since it comes as JSON text."""
+
+RESULTS = Shown(
+    name="BatchResults",
+    fields={
+        "results": Field(
+            ListOf(
+                shape=Shown(
+                    name="BatchResult",
+                    fields={"status": Field(show.COUNT, "202, or the status of its problem.")},
+                    sometimes={
+                        "task": Field(show.HEADLINE, "The task that was accepted."),
+                        "problem": Field(show.PROBLEM, "Why it was not."),
+                    },
+                )
+            ),
+            "Of each task what became of it, in the order given.",
+        )
+    },
+)
+
+
+def submit_batch(world: World, who: Identity, asked: Asked) -> Answer:
+    """Take on up to a hundred tasks, each for itself: some may be accepted, and others not."""
+    require(ANY_BATCH, asked.body)
+    answers = accept.accept_batch(world, asked.body["tasks"], caller=who.name)
+    return Answer(207, {"results": [_result(world, it) for it in answers]})
+
+
+def _result(world: World, answer: Task | Refusal) -> dict[str, Json]:
+    if isinstance(answer, Refusal):
+        return {"status": answer.status, "problem": show.problem(answer)}
+    return {"status": 202, "task": show.headline(answer, world.clock.now())}
 
 
 def look(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - every view has the same shape
     """A task, its attempts, its notices, its audit trail."""
     task = admin.find(world, asked.ids["task_id"])
     store = world.store
-    return Answer(200, show.whole(task, store.attempts(task), store.notices(task.task_id), store.audits(task.task_id)))
+    parts = store.attempts(task), store.notices(task.task_id), store.audits(task.task_id)
+    return Answer(200, show.whole(task, *parts, now=world.clock.now()))
+
+
+SCHEDULED = "scheduled"
+"""What the list may be asked for beside the statuses: pending tasks whose time has not come."""
 
 
 FILTER = {
-    "status": Field(Text(choices=tuple(Status)), "Where the tasks stand."),
+    "status": Field(Text(choices=(*Status, SCHEDULED)), "Where the tasks stand; scheduled: pending, and due later."),
     "source_app": Field(NAME, "The app that they come from."),
     "target_app": Field(NAME, "The app that they go to."),
     "target": Field(Text(most=300), "Scheme, host and port, such as https://partner.example:443."),
@@ -161,9 +214,9 @@ PAGE = Shown(
 
 def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """Tasks, newest first, filtered, a page at a time."""
-    given = asked.given
+    given, now = asked.given, world.clock.now()
     query = Query(
-        status=Status(given["status"]) if given["status"] else None,
+        **_standing(given["status"], now),
         source_app=given["source_app"],
         target_app=given["target_app"],
         target=given["target"],
@@ -172,7 +225,14 @@ def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: AR
         q=given["q"],
     )
     page = world.store.page(query, given["cursor"], given["limit"])
-    return Answer(200, {"tasks": [show.headline(task) for task in page.tasks], "cursor": page.cursor})
+    return Answer(200, {"tasks": [show.headline(task, now) for task in page.tasks], "cursor": page.cursor})
+
+
+def _standing(status: str | None, now: float) -> dict[str, Any]:
+    """What a query asks for, when a list of this status is asked for."""
+    if status == SCHEDULED:
+        return {"status": Status.PENDING, "due_after": now}
+    return {"status": Status(status)} if status else {}
 
 
 def _moment(time: str | None) -> float | None:
@@ -181,17 +241,17 @@ def _moment(time: str | None) -> float | None:
 
 def resend(world: World, who: Identity, asked: Asked) -> Answer:
     """Open a new round of a final task. The body may change its url, headers, body, content_type and retry."""
-    return Answer(202, show.headline(admin.resend(world, who, asked.ids["task_id"], asked.body)))
+    return Answer(202, show.headline(admin.resend(world, who, asked.ids["task_id"], asked.body), world.clock.now()))
 
 
 def cancel(world: World, who: Identity, asked: Asked) -> Answer:
     """Call a live task off."""
-    return Answer(200, show.headline(admin.cancel(world, who, asked.ids["task_id"])))
+    return Answer(200, show.headline(admin.cancel(world, who, asked.ids["task_id"]), world.clock.now()))
 
 
 def deliver_now(world: World, who: Identity, asked: Asked) -> Answer:
     """Make the next attempt at once, without waiting for its time."""
-    return Answer(202, show.headline(admin.deliver_now(world, who, asked.ids["task_id"])))
+    return Answer(202, show.headline(admin.deliver_now(world, who, asked.ids["task_id"]), world.clock.now()))
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
@@ -320,6 +380,15 @@ ROUTES: Mapping[str, Route] = {
     route.name: route
     for route in (
         Route("POST", "/v1/tasks", submit, TASKS, ACCEPTED, headers=KEYED, takes=TASK, refuses=(IdempotencyConflict,)),
+        Route(
+            "POST",
+            "/v1/tasks/batch",
+            submit_batch,
+            TASKS,
+            Gives(207, "What became of each task.", RESULTS),
+            takes=BATCH,
+            most_bytes=MOST_BATCH_BYTES,
+        ),
         Route("GET", "/v1/tasks", list_tasks, TASKS, Gives(200, "A page.", PAGE), query={**FILTER, **PAGED}),
         Route("GET", "/v1/tasks/{task_id}", look, TASKS, Gives(200, "The task with all that is known.", show.WHOLE)),
         Route(

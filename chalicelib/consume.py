@@ -7,12 +7,12 @@ must come back gets its wait as visibility timeout and is reported as failed, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from chalicelib import log
+from chalicelib.at_once import all_at_once
 from chalicelib.errors import Unavailable
 from chalicelib.ports import MOST_HIDDEN, Message, Queue, World, decode
 
@@ -36,8 +36,6 @@ class ComeBack:
 
 
 Outcome = Finished | ComeBack
-A = TypeVar("A")
-B = TypeVar("B")
 Handle = Callable[[World, Message], Outcome]
 
 
@@ -47,14 +45,6 @@ def consume(world: World, queue: Queue, event: Mapping[str, Any], handle: Handle
     stays = all_at_once(records, lambda record: _stays(world, queue, record, handle))
     stay = {record["receiptHandle"] for record, staying in zip(records, stays, strict=True) if staying}
     return _partial_response(event, stay)
-
-
-def all_at_once(things: Sequence[A], work: Callable[[A], B]) -> list[B]:
-    """What `work` makes of each, with a thread for each: for a few things that wait for the world outside."""
-    if len(things) <= 1:
-        return [work(thing) for thing in things]
-    with ThreadPoolExecutor(len(things)) as pool:
-        return list(pool.map(work, things))
 
 
 def _stays(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> bool:

@@ -38,6 +38,7 @@ from chalicelib.ports import (
     Clock,
     Message,
     Page,
+    Parcel,
     Query,
     Queue,
     Received,
@@ -775,6 +776,8 @@ def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iter
     column = _leading(query)
     until, task_id = min(before, (inf if query.until is None else query.until, ""))
     wanted = [f"{name} = :{name}" for name in FILTERS if name != column and getattr(query, name) is not None]
+    if query.due_after is not None:
+        wanted.append(SCHEDULED)
     if query.q is not None:
         wanted.append("instr(url, :q)")
     return connection.execute(
@@ -784,13 +787,16 @@ def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iter
               {f"AND {column} = :{column}" if column else ""}
             ORDER BY created_at DESC, task_id DESC""",  # noqa: S608 - only names of columns are put in
         {
-            **{name: getattr(query, name) for name in (*FILTERS, "q")},
+            **{name: getattr(query, name) for name in (*FILTERS, "q", "due_after")},
             "since": -inf if query.since is None else query.since,
             "until": until,
             "task_id": task_id,
         },
     )
 
+
+SCHEDULED = "max(json_extract(task, '$.updated_at'), :due_after) < json_extract(task, '$.due_at')"
+"""Of a pending task: `Task.is_scheduled`, and due after that."""
 
 FILTERS = ("target", "target_app", "source_app", "status")
 """The columns that a query may ask for and that have an index, the one that tells most apart first."""
@@ -799,7 +805,7 @@ FILTERS = ("target", "target_app", "source_app", "status")
 def _leading(query: Query) -> str | None:
     """The column whose index leads to the fewest rows. Most tasks are delivered; any other status is rare."""
     asked = [name for name in FILTERS if getattr(query, name) is not None]
-    rare = query.status not in (None, Status.DELIVERED)
+    rare = query.status not in (None, Status.DELIVERED) or query.due_after is not None
     return "status" if rare else next(iter(asked), None)
 
 
@@ -855,11 +861,18 @@ class EmbeddedQueues:
 
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
         """Send. Raises ValueError for a delay that SQS does not take, or without a group."""
-        if not 0 <= delay <= MOST_DELAY or not group:
+        self.send_all(queue, [Parcel(message, group, delay)])
+
+    def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
+        """Send many in one write."""
+        if not all(0 <= parcel.delay <= MOST_DELAY and parcel.group for parcel in parcels):
             raise ValueError(f"a delay is 0 to {MOST_DELAY} seconds, and a group has a name")
-        values = (queue, group, encode(message), "waiting" if delay else "ready", self._clock.now() + delay)
+        now = self._clock.now()
         sql = "INSERT INTO messages (queue, group_name, body, state, visible_at) VALUES (?, ?, ?, ?, ?)"
-        self._database.write(lambda tx: tx.execute(sql, values))
+        rows = [
+            (queue, it.group, encode(it.message), "waiting" if it.delay else "ready", now + it.delay) for it in parcels
+        ]
+        self._database.write(lambda tx: tx.executemany(sql, rows))
         self._lines[queue].ring()
 
     def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:

@@ -30,8 +30,22 @@ MOST_GRACE = 6 * 3600
 # ── beginning and being claimed ──────────────────────────────────────────────────────────────────
 
 
-def begin(request: Request, *, task_id: str, caller: str, digest: str, now: float, grace: float) -> Task:
-    """A task as accepted: pending, due at once, and looked after from `now + grace` on."""
+def begin(
+    request: Request,
+    *,
+    task_id: str,
+    caller: str,
+    digest: str,
+    now: float,
+    grace: float,
+    due_at: float | None = None,
+    parked: bool = False,
+) -> Task:
+    """A task as accepted: pending, and due at once or at `due_at`, when its first round begins.
+
+    `parked`: no message waits for that; the reconciler wakes it `LOOKAHEAD` before it is due.
+    """
+    due_at = now if due_at is None else due_at
     return Task(
         task_id=task_id,
         request=request,
@@ -39,9 +53,9 @@ def begin(request: Request, *, task_id: str, caller: str, digest: str, now: floa
         digest=digest,
         created_at=now,
         updated_at=now,
-        round_started_at=now,
-        due_at=now,
-        wake_at=_net(now, grace, until=now + request.retry.deadline),
+        round_started_at=due_at,
+        due_at=due_at,
+        wake_at=due_at - LOOKAHEAD if parked else _net(due_at, grace, until=due_at + request.retry.deadline),
     )
 
 
@@ -239,14 +253,15 @@ def hurry(task: Task, *, now: float, grace: float) -> Task:
     """Do not wait for the next try: due now, under a new ticket, so that the waiting message goes stale."""
     if task.status in FINAL:
         raise WrongStatus(f"The task is {task.status}: there is no next try to bring forward. Resend it instead.")
-    ready_at = max(now, task.lease_until)
+    begun_at = min(task.round_started_at, now)
     return evolve(
         task,
         version=task.version + 1,
         updated_at=now,
         ticket=task.ticket + 1,
+        round_started_at=begun_at,
         due_at=min(task.due_at, now),
-        wake_at=_net(ready_at, grace, until=task.deadline_at),
+        wake_at=_net(max(now, task.lease_until), grace, until=begun_at + task.request.retry.deadline),
         wakes=0,
     )
 

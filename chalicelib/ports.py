@@ -32,9 +32,13 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which tasks to list, newest first. None means any. `since` <= created_at < `until`; `q`: part of the URL."""
+    """Which tasks to list, newest first. None means any. `since` <= created_at < `until`; `q`: part of the URL.
+
+    `due_after`, beside the status pending: only scheduled ones, due after that moment.
+    """
 
     status: Status | None = None
+    due_after: float | None = None
     source_app: str | None = None
     target_app: str | None = None
     target: str | None = None
@@ -50,6 +54,7 @@ class Query:
             and self.source_app in (None, request.source_app)
             and self.target_app in (None, request.target_app)
             and self.target in (None, request.target)
+            and (self.due_after is None or (task.is_scheduled and task.due_at > self.due_after))
             and (self.since is None or task.created_at >= self.since)
             and (self.until is None or task.created_at < self.until)
             and (self.q is None or self.q in request.url)
@@ -169,6 +174,7 @@ MOST_VISIBILITY = 43_200
 MOST_HIDDEN = MOST_VISIBILITY - 900
 """Seconds that a message in hand is hidden, at most: a quarter of an hour is left for what came before."""
 
+
 MOST_DELAY = 900
 """Seconds: the longest `DelaySeconds` of SQS."""
 
@@ -206,6 +212,15 @@ def decode(body: str) -> Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """One of many messages that are sent together: see `Queues.send`."""
+
+    message: Message
+    group: str
+    delay: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A message as received. `receipt` is its handle until it is received again; `count` how often it was."""
 
@@ -220,6 +235,10 @@ class Queues(Protocol):
 
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
         """Send. `delay` seconds (0..900) pass before it can be received. `group`: whom it must not starve."""
+        ...
+
+    def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
+        """Send many, in a tenth of the calls. When it raises, some of them may have been sent."""
         ...
 
     def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:

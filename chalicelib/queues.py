@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from chalicelib import aws
 from chalicelib.errors import Unavailable
-from chalicelib.ports import MOST_DELAY, MOST_VISIBILITY, Message, Queue, Received, encode
+from chalicelib.ports import MOST_DELAY, MOST_VISIBILITY, Message, Parcel, Queue, Received, encode
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +77,21 @@ class SqsQueues:
                 MessageGroupId=_group(group),
                 DelaySeconds=math.ceil(delay),
             )
+
+    def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
+        """See `Queues.send_all`."""
+        for parcel in parcels:
+            _check("delay", parcel.delay, MOST_DELAY)
+            _check("length of a group", len(parcel.group), math.inf, least=1)
+        entries = [
+            {
+                "MessageBody": encode(parcel.message),
+                "MessageGroupId": _group(parcel.group),
+                "DelaySeconds": math.ceil(parcel.delay),
+            }
+            for parcel in parcels
+        ]
+        self._in_batches(self._sqs.send_message_batch, queue, entries)
 
     def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
         """See `Queues.hide`. Waits are rounded up to whole seconds."""

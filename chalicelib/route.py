@@ -22,6 +22,9 @@ from chalicelib.errors import (
 from chalicelib.shape import Field, Number, Record, Shape, Text, Time, escaped, parse
 from chalicelib.task import Json
 
+MOST_BYTES = 262_144
+"""Bytes of a request's body, unless its route says otherwise: what a record holds, with room for the rest."""
+
 Fields = Mapping[str, Field]
 """Parameters by name."""
 
@@ -53,7 +56,7 @@ class Route:
     """A method and a path, the view that answers there, and all that it gives and takes.
 
     `also`: answers beside the one that is wanted. `takes`: the shape of the body, which may be left out where it is
-    `optional`. `refuses`: with what, beside that which follows from the rest.
+    `optional`, and has `most_bytes` at most. `refuses`: with what, beside that which follows from the rest.
     """
 
     method: str
@@ -67,6 +70,7 @@ class Route:
     headers: Fields = field(default_factory=dict)
     takes: Record | None = None
     optional: bool = False
+    most_bytes: int = MOST_BYTES
     refuses: tuple[type[Refusal], ...] = ()
     open_to_all: bool = False
 

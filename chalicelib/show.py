@@ -67,6 +67,7 @@ HEADLINE = Shown(
         "round": Field(COUNT, "1, and one more with each resend."),
         "attempts_made": Field(COUNT, "Tries that have begun in this round."),
         "max_attempts": Field(COUNT, "Tries that a round may have."),
+        "scheduled": Field(Flag(), "Whether its first try was put off to a time that has not come."),
         "next_try_at": Field(OrNull(TIME), "When the next try begins; null once the status is final."),
         "because": Field(OrNull(TEXT), "Why it is exhausted."),
         "last_reason": Field(OrNull(TEXT), "Why the last attempt failed."),
@@ -74,7 +75,7 @@ HEADLINE = Shown(
 )
 
 
-def headline(task: Task) -> dict[str, Json]:
+def headline(task: Task, now: float) -> dict[str, Json]:
     """A task in a list."""
     request = task.request
     return {
@@ -91,6 +92,7 @@ def headline(task: Task) -> dict[str, Json]:
         "round": task.round,
         "attempts_made": task.number,
         "max_attempts": request.retry.max_attempts,
+        "scheduled": task.is_scheduled and task.due_at > now,
         "next_try_at": None if task.is_final else time(task.due_at),
         "because": task.because,
         "last_reason": task.last.reason if task.last else None,
@@ -294,11 +296,11 @@ WHOLE = Shown(
 
 
 def whole(
-    task: Task, attempts: Iterable[Attempt], notices: Iterable[Notice], audits: Iterable[Audit]
+    task: Task, attempts: Iterable[Attempt], notices: Iterable[Notice], audits: Iterable[Audit], *, now: float
 ) -> dict[str, Json]:
     """A task with everything that is known of it."""
     return {
-        **headline(task),
+        **headline(task, now),
         **_submitted(task.request),
         "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
         "notices": [_notice(notice, task.round) for notice in notices],

@@ -78,6 +78,9 @@ DAY = 86_400
 LISTED = frozenset({Status.RETRYING, Status.EXHAUSTED, Status.CANCELLED})
 """Statuses of the index `by_status`: none that a task passes on the way to a first-try success."""
 
+SCHEDULED = "scheduled"
+"""What stands in the index `by_status` in the place of the status of a task whose first try was put off."""
+
 READ_BATCH = 100
 """Keys of one BatchGetItem, at most."""
 
@@ -197,9 +200,14 @@ def lay_out(task: Task, settings: Settings) -> tuple[Row, list[Record]]:
         app_shard=f"{task.request.source_app}#{shard}",
         made=made(task),
         wake_shard=None if task.wake_at is None else str(shard),
-        status_shard=f"{task.status}#{shard}" if task.status in LISTED else None,
+        status_shard=f"{_listed_as(task)}#{shard}" if _listed_as(task) else None,
     )
     return row, [*_request_beside(task, row, settings), *_reply_beside(task, row, settings)]
+
+
+def _listed_as(task: Task) -> str | None:
+    """What the index `by_status` knows the task as, if it does."""
+    return SCHEDULED if task.is_scheduled else task.status if task.status in LISTED else None
 
 
 def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
@@ -710,6 +718,8 @@ class DynamoStore:
 
     def _partitions(self, query: Query) -> tuple[str, list[str]]:
         """The index that knows the fewest other tasks, and the partitions of it to read."""
+        if query.due_after is not None:
+            return "by_status", [f"{SCHEDULED}#{shard}" for shard in range(self._settings.shards)]
         if query.status in LISTED:
             return "by_status", [f"{query.status}#{shard}" for shard in range(self._settings.shards)]
         apps = [query.source_app] if query.source_app else sorted(self._source_apps())

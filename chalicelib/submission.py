@@ -17,7 +17,7 @@ from chalicelib.ports import Http
 from chalicelib.presets import PRESETS
 from chalicelib.records import to_json
 from chalicelib.settings import Settings
-from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, child
+from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
 from chalicelib.task import Expectation, Json, Policy, Request, evolve
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -29,6 +29,8 @@ MOST_WAIT = 7 * 86_400
 """Seconds between two tries, at most."""
 MOST_DEADLINE = 30 * 86_400
 """Seconds: no round lasts longer, whether its policy says so or not."""
+MOST_AHEAD = 366 * 86_400
+"""Seconds by which the first try may be put off: a year."""
 
 STATUS = Text(least=1, most=20)
 WAIT = Number(least=0, most=MOST_WAIT)
@@ -91,6 +93,10 @@ TASK_FIELDS: Mapping[str, Field] = {
     "expect": Field(shape=EXPECT, help="What the reply must be; a 2xx status unless said."),
     "retry": Field(shape=RETRY, help="How often and when to try again."),
     "timeout": Field(shape=Number(least=0.1, most=300), help="Seconds that one attempt may last in all."),
+    "delay": Field(shape=Number(least=0, most=MOST_AHEAD), help="Seconds to wait before the first try."),
+    "deliver_at": Field(
+        shape=Time(), help="When the first try is made, instead of a delay; a moment that is over means at once."
+    ),
     "source_app": Field(shape=NAME, help="The app that the task comes from."),
     "target_app": Field(shape=NAME, help="The app that the task goes to."),
     "labels": Field(shape=MapOf(shape=Text(most=500), most=20, longest=200), help="Names and values of your own."),
@@ -108,6 +114,25 @@ TASK = Record(
     },
 )
 
+BATCH_SIZE = 100
+"""Tasks in a batch, at most."""
+
+KEY = Text(least=1, most=255, visible=True)
+
+BATCHED = Record(
+    name="BatchedTask",
+    fields={**TASK_FIELDS, "idempotency_key": Field(shape=KEY, help="As the header of that name, for this task.")},
+)
+BATCH = Record(
+    name="Batch",
+    fields={"tasks": Field(shape=ListOf(shape=BATCHED, least=1, most=BATCH_SIZE), help="In any order.", required=True)},
+)
+ANY_BATCH = Record(
+    name="Batch",
+    fields={"tasks": evolve(BATCH.fields["tasks"], shape=ListOf(shape=Anything(), least=1, most=BATCH_SIZE))},
+)
+"""A batch whose tasks are looked at one by one: what is wrong with one is no matter of the others."""
+
 OVERRIDES = Record(
     name="Changes",
     fields={
@@ -122,14 +147,20 @@ DEFAULT_RETRY: Mapping[str, Json] = {
 """About 22 hours: 5 s, 15 s, 45 s, 2 min, 7 min, 20 min, 1 h, 3 h, then every 6 h."""
 
 
-def read(submitted: Json, settings: Settings, http: Http) -> Request:
-    """The request that was submitted. Raises InvalidRequest with every fault."""
-    return _fitting(_request(_checked(TASK, submitted, {}, settings, http), settings))
+def read(submitted: Json, settings: Settings, http: Http, now: float, *, shape: Record = TASK) -> Request:
+    """The request that was submitted, alone or (`BATCHED`) with others. Raises InvalidRequest with every fault."""
+    return _fitting(_request(_checked(shape, submitted, {}, settings, http, now=now), settings))
+
+
+def due_at(submitted: Mapping[str, Json], now: float) -> float:
+    """When the first try of a task that `read` has taken is due."""
+    members = _given(submitted)
+    return max(now, seconds(members["deliver_at"]) if "deliver_at" in members else now + members.get("delay", 0))
 
 
 def override(request: Request, changes: Json, settings: Settings, http: Http) -> Request:
     """`request` with the parts that `changes` names put in their place. Raises InvalidRequest with every fault."""
-    members = _checked(OVERRIDES, changes, {"method": request.method}, settings, http)
+    members = _checked(OVERRIDES, changes, {"method": request.method}, settings, http, now=0)
     parts: dict[str, Any] = {name: members[name] for name in ("url", "body") if name in members}
     if "headers" in members or "content_type" in members:
         headers, content_type = _headers({"headers": request.headers, **members})
@@ -152,13 +183,13 @@ def _fitting(request: Request) -> Request:
 
 
 def _checked(
-    shape: Record, submitted: Json, known: Mapping[str, Json], settings: Settings, http: Http
+    shape: Record, submitted: Json, known: Mapping[str, Json], settings: Settings, http: Http, *, now: float
 ) -> Mapping[str, Json]:
     """The members that were given. `known` are others that their meaning depends on. Raises InvalidRequest."""
     found = tuple(shape.faults(submitted, ""))
     faulty = frozenset(fault.pointer for fault in found)
     members = _given(_sound(submitted, faulty) or {}) if faulty else _given(submitted)
-    senseless = meaning_faults({**known, **members}, settings, http)
+    senseless = meaning_faults({**known, **members}, settings, http, now)
     found += tuple(fault for fault in senseless if fault.pointer not in faulty)
     if found:
         raise InvalidRequest(faults=found)
@@ -184,7 +215,7 @@ def _given(members: Mapping[str, Json]) -> dict[str, Json]:
 # ── what the shape alone cannot show ─────────────────────────────────────────────────────────────
 
 
-def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http) -> Iterator[Fault]:
+def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http, now: float) -> Iterator[Fault]:
     """What is wrong with members whose shapes are right. Inside them, null stands for what is absent or faulty."""
     if "url" in members:
         yield from url_faults(members["url"], http)
@@ -192,10 +223,20 @@ def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http) 
     yield from content_type_faults(members.get("content_type"))
     yield from _expect_faults(members.get("expect", {}))
     yield from _retry_faults(members.get("retry", {}))
+    yield from _time_faults(members, now)
     if members.get("timeout", 0) > settings.max_timeout:
         yield Fault("/timeout", f"must be at most {settings.max_timeout} here (KKBIDA_MAX_TIMEOUT)")
     if members.get("body") is not None and members.get("method") in ("GET", "HEAD"):
         yield Fault("/body", f"a {members['method']} has no body; use params for the query")
+
+
+def _time_faults(members: Mapping[str, Json], now: float) -> Iterator[Fault]:
+    if "deliver_at" not in members:
+        return
+    if "delay" in members:
+        yield Fault("/deliver_at", "contradicts the delay: give one of them")
+    if seconds(members["deliver_at"]) > now + MOST_AHEAD:
+        yield Fault("/deliver_at", f"must lie within {MOST_AHEAD // 86_400} days from now")
 
 
 _URL_CHARACTERS = re.compile(r"[^\s\x00-\x20\x7f\\<>\"^`{|}]+")

@@ -189,6 +189,11 @@ class Task:
         return self.status in FINAL
 
     @property
+    def is_scheduled(self) -> bool:
+        """Whether its first try was put off to a later time, which may have come meanwhile."""
+        return self.status is Status.PENDING and self.due_at > self.updated_at
+
+    @property
     def deadline_at(self) -> float:
         """No attempt of this round begins after it."""
         return self.round_started_at + self.request.retry.deadline

@@ -20,7 +20,7 @@ from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
-from chalicelib.submission import DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
+from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
 from chalicelib.task import NoticeStatus, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
@@ -46,6 +46,8 @@ def _lines() -> Iterator[str]:
     yield from _section("Presets", ("preset", "waits in seconds"), _presets())
     yield ""
     yield f"A resend may change {', '.join(f'`{name}`' for name in OVERRIDES.fields)}."
+    yield ""
+    yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} tasks as above; each may have its `idempotency_key` beside them.'
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"

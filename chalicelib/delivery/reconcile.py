@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from chalicelib import life, log
 from chalicelib.accept import enqueue
+from chalicelib.at_once import all_at_once
 from chalicelib.change import change
-from chalicelib.consume import all_at_once
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.task import Task

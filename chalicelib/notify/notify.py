@@ -12,8 +12,9 @@ from enum import StrEnum
 from random import Random
 
 from chalicelib import life, log
+from chalicelib.at_once import all_at_once
 from chalicelib.change import change
-from chalicelib.consume import ComeBack, Finished, Outcome, all_at_once
+from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.errors import LostLease, NotFound, SendFailed
 from chalicelib.notify import channels
 from chalicelib.notify.message import render, values_of

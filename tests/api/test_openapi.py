@@ -65,11 +65,11 @@ def inside(schema: Any) -> Iterator[dict[str, Any]]:
         yield from inside(part)
 
 
-@pytest.mark.parametrize("name", ["NewTask", "Expect", "Retry", "Changes", "NewChannel"])
+@pytest.mark.parametrize("name", ["NewTask", "Batch", "BatchedTask", "Expect", "Retry", "Changes", "NewChannel"])
 def test_whatever_comes_in_has_bounds(document: dict[str, Any], name: str) -> None:
     for schema in inside(document["components"]["schemas"][name]["properties"]):
         types = schema.get("type", [])
-        assert "string" not in types or "maxLength" in schema or "enum" in schema, schema
+        assert "string" not in types or {"maxLength", "enum", "format"} & schema.keys(), schema
         assert "array" not in types or "maxItems" in schema, schema
         assert "object" not in types or "maxProperties" in schema, schema
         assert not {"number", "integer"} & {*types} or "maximum" in schema, schema

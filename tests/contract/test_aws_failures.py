@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import aws
 from chalicelib.errors import Unavailable
-from chalicelib.ports import Message, Query, Queue
+from chalicelib.ports import Message, Parcel, Query, Queue
 from chalicelib.queues import SqsQueues
 from chalicelib.settings import Settings, load
 from chalicelib.store import DynamoStore
@@ -49,6 +49,7 @@ STORE_CALLS: Mapping[str, Callable[[DynamoStore], object]] = {
 }
 
 QUEUE_CALLS: Mapping[str, Callable[[SqsQueues], object]] = {
+    "SendMessageBatch": lambda queues: queues.send_all(Queue.TASKS, [Parcel(Message("t", 1), "g")]),
     "SendMessage": lambda queues: queues.send(Queue.TASKS, Message("t", 1), group="g"),
     "ReceiveMessage": lambda queues: queues.receive(Queue.TASKS),
     "ChangeMessageVisibilityBatch": lambda queues: queues.hide(Queue.TASKS, {"receipt": 1}),

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from chalicelib.ports import Message, Queue, Queues, Received, decode
+from chalicelib.ports import Message, Parcel, Queue, Queues, Received, decode
 from tests.contract.backends import QueuesBackend
 from tests.contract.samples import at_once
 
@@ -50,6 +50,21 @@ def test_a_message_comes_with_its_task_and_its_ticket(queues_backend: QueuesBack
     assert message.count == 1
     assert message.message_id
     assert message.receipt
+
+
+def test_many_are_sent_together_each_with_its_own_delay(queues_backend: QueuesBackend) -> None:
+    parcels = [Parcel(Message(f"t-{n}", n), GROUP, delay=900 if n % 3 == 0 else 0) for n in range(1, 25)]
+    queues_backend.queues.send_all(TASKS, parcels)
+    found = [decode(message.body) for message in received(queues_backend, 16)]
+    assert sorted(found, key=lambda it: it.ticket) == [Message(f"t-{n}", n) for n in range(1, 25) if n % 3]
+    assert queues_backend.queues.receive(TASKS) == []
+
+
+@pytest.mark.parametrize("wrong", [Parcel(Message("t", 1), GROUP, delay=901), Parcel(Message("t", 1), "")])
+def test_of_many_that_hold_what_sqs_does_not_take_none_is_sent(queues_backend: QueuesBackend, wrong: Parcel) -> None:
+    with pytest.raises(ValueError, match=r"delay|group"):
+        queues_backend.queues.send_all(TASKS, [Parcel(Message("t-1", 1), GROUP), wrong])
+    assert queues_backend.queues.receive(TASKS) == []
 
 
 def test_a_group_may_be_any_text(queues_backend: QueuesBackend) -> None:

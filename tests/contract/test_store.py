@@ -401,6 +401,8 @@ QUERIES: Mapping[str, Query] = {
     "delivered": Query(status=Status.DELIVERED),
     "exhausted": Query(status=Status.EXHAUSTED),
     "cancelled": Query(status=Status.CANCELLED),
+    "scheduled": Query(status=Status.PENDING, due_after=NOW + 6),
+    "scheduled, of an app": Query(status=Status.PENDING, due_after=NOW, source_app="default"),
     "a source app": Query(source_app="订单"),
     "a target app": Query(target_app="billing"),
     "a target": Query(target="https://b.example:8443"),
@@ -432,7 +434,7 @@ LIVES = (no_change, as_waiting, as_delivered, as_exhausted, as_cancelled, as_del
 
 
 def population(store: Store) -> list[Task]:
-    """Forty-eight tasks of every status and kind; those of one status are not all of one kind."""
+    """Forty-eight tasks of every status and kind, some scheduled; those of one status are not all of one kind."""
     tasks = []
     for n in range(48):
         base = "https://a.example/callback" if n % 3 else "https://b.example:8443/100%_/callback"
@@ -441,7 +443,8 @@ def population(store: Store) -> list[Task]:
             source_app="订单" if n % 4 == 1 else "default",
             target_app="billing" if n % 5 else "crm",
         )
-        new = added(store, task(at=NOW + n // 8, asked=asked))
+        accepted = task(at=NOW + n // 8, asked=asked)
+        new = added(store, evolve(accepted, due_at=NOW + n) if n % 24 in (12, 13) else accepted)
         become = LIVES[n // 2 % len(LIVES)]
         tasks.append(new if become is no_change else replaced(store, new, become(new)))
     return tasks
@@ -481,6 +484,7 @@ def either(*values: Any) -> st.SearchStrategy[Any]:
 
 ANY_QUERIES = st.builds(
     Query,
+    due_after=st.none() | st.floats(NOW - 1, NOW + 60),
     status=either(*Status),
     source_app=either("default", "订单", "nobody"),
     target_app=either("billing", "crm"),
@@ -488,7 +492,7 @@ ANY_QUERIES = st.builds(
     since=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
     until=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
     q=either("/callback/1", "x=7", "%_", "example"),
-)
+).map(lambda query: query if query.due_after is None else evolve(query, status=Status.PENDING))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib.errors import Unavailable
-from chalicelib.ports import Message, Queue, Received
+from chalicelib.ports import Message, Parcel, Queue, Received
 from infra.local import sources
 from infra.local.context import Context, Invoke, function
 
@@ -46,6 +46,9 @@ class Hand:
         self.deleted += receipts
 
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+        raise NotImplementedError
+
+    def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
         raise NotImplementedError
 
     def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:

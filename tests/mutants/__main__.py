@@ -20,6 +20,9 @@ COPIED = ("app.py", "chalicelib", "infra", "tests", "docs", "console", "benchmar
 
 SIMULATION = ("-m", "tests.simulation", "--seeds", str(STORIES), "--stop")
 
+CONTROL = ("-m", "tests.simulation", "--seeds", "50", "--stop")
+"""Stories of the product without any fault."""
+
 PROMISE = r"(?<=^SEED )\d+ BROKE A PROMISE: .*"
 TEST = r"(?<=^FAILED )\S+|(?<=^ERROR )\S+"
 """How each says what it found."""
@@ -33,10 +36,19 @@ TESTS = (
 def main(words: Sequence[str]) -> int:
     """Try the mutants whose names hold one of the words, or all."""
     chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    with tempfile.TemporaryDirectory(prefix="product-") as folder:
+        product = _copy(ROOT, Path(folder))  # as it is now, whoever edits it meanwhile
+        if told := _noticed(product, CONTROL, PROMISE):
+            print(f"The product itself is broken, so that no mutant would say anything: {told}")
+            return 1
+        return _try_all(chosen, product)
+
+
+def _try_all(chosen: Sequence[Mutant], product: Path) -> int:
     survivors = []
     for number, mutant in enumerate(chosen, 1):
         began = time.perf_counter()
-        caught = caught_by(mutant)
+        caught = caught_by(mutant, product)
         survivors += [] if caught else [mutant.name]
         told = caught or "NOT CAUGHT"
         print(
@@ -46,19 +58,19 @@ def main(words: Sequence[str]) -> int:
     return 1 if survivors else 0
 
 
-def caught_by(mutant: Mutant) -> str | None:
+def caught_by(mutant: Mutant, product: Path = ROOT) -> str | None:
     """What noticed the fault: the simulation, and with which promise, or a test; None when nothing did."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = _copy(Path(folder))
+        copy = _copy(product, Path(folder))
         file = copy / mutant.file
         file.write_text(mutant.applied(file.read_text()))
         by_story = None if mutant.file == DYNAMO else _noticed(copy, SIMULATION, PROMISE)  # stories have no DynamoDB
         return by_story or _noticed(copy, TESTS, TEST)
 
 
-def _copy(folder: Path) -> Path:
+def _copy(product: Path, folder: Path) -> Path:
     for name in COPIED:
-        source = ROOT / name
+        source = product / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():

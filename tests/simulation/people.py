@@ -55,6 +55,29 @@ def submit(stage: Stage, number: int, submission: Json) -> None:
         _other_content(stage, {**submission, "labels": {"other": "content"}}, headers)
 
 
+def submit_together(stage: Stage, numbered: Mapping[int, Json]) -> None:
+    """Submit a batch, and what was not accepted of it again, until all of it is."""
+    left = {f"key-{number}": submission for number, submission in numbered.items()}
+    stage.tell("client", f"submits a batch: {json.dumps(left)}")
+    while left:
+        batch = [{**submission, "idempotency_key": key} for key, submission in left.items()]
+        status, body = call(stage, "submit_batch", {"tasks": batch})
+        results = dict(zip(tuple(left), body["results"] if status == 207 else (), strict=status == 207))
+        for key, result in results.items():
+            _note(stage, key, result)
+        left = {key: it for key, it in left.items() if again(results.get(key, {"status": status})["status"])}
+        stage.fibers.sleep(stage.random.uniform(0.1, 20))
+
+
+def _note(stage: Stage, key: str, result: Json) -> None:
+    """What the API has said of one task of a batch."""
+    if result["status"] == 202:
+        stage.witness.promise(key, result["task"]["task_id"])
+        stage.tell("client", f"{key} is accepted: {result['task']['task_id']}")
+    elif not again(result["status"]):
+        stage.witness.object(f"{key} was answered {result}")
+
+
 def _other_content(stage: Stage, submission: Json, headers: Mapping[str, str]) -> None:
     status, _ = call(stage, "submit", submission, headers=headers)
     if not again(status) and status != 409:
@@ -82,6 +105,7 @@ def _submission(stage: Stage, number: int) -> Json:
         "retry": _policy(stage),
         "timeout": random.choice((1, 10, 60)),
         "source_app": random.choice(("orders", "parcels")),
+        **random.choice(({}, {}, {}, {"delay": random.choice((20, 899, 1000, 5000))})),
     }
 
 

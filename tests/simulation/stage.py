@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from chalicelib import consume, log
+from chalicelib import at_once, log
 from chalicelib.embedded import EmbeddedQueues, EmbeddedStore, open_embedded, recover
 from chalicelib.errors import Unavailable
 from chalicelib.ports import Queue, World
@@ -157,7 +157,7 @@ class Stage:
     def set(self) -> Iterator[None]:
         """The product's threads are our fibers, and its log is the timeline, while the block runs."""
         with (
-            mock.patch.object(consume, "ThreadPoolExecutor", partial(pool, self.fibers)),
+            mock.patch.object(at_once, "ThreadPoolExecutor", partial(pool, self.fibers)),
             mock.patch.object(log, "event", self._event),
             mock.patch.object(log, "failure", self._failure),
         ):

@@ -87,9 +87,13 @@ def _begin(stage: Stage, calm: float) -> None:
     ]
     for actor in actors:
         stage.fibers.spawn(stage.infra, actor)
-    for number, submission in enumerate(people.submissions(stage)):
+    submissions = dict(enumerate(people.submissions(stage)))
+    together = {number: it for number, it in submissions.items() if stage.random.random() < 0.3}
+    for number in submissions.keys() - together.keys():
         at = stage.random.uniform(stage.fibers.now, calm)
-        stage.fibers.spawn(stage.infra, partial(people.submit, stage, number, submission), at)
+        stage.fibers.spawn(stage.infra, partial(people.submit, stage, number, submissions[number]), at)
+    at = stage.random.uniform(stage.fibers.now, calm)
+    stage.fibers.spawn(stage.infra, partial(people.submit_together, stage, together), at)
 
 
 def _is_fair(stage: Stage) -> bool:

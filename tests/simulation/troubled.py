@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Kind, SendFailed, Unavailable
-from chalicelib.ports import MOST_DELAY, Message, Outgoing, Queue, Received, Reply
+from chalicelib.ports import MOST_DELAY, Message, Outgoing, Parcel, Queue, Received, Reply
 from chalicelib.task import Task
 from tests.simulation.weather import Fault
 
@@ -113,6 +113,11 @@ class TroubledQueues(Troubled):
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
         """Send; the message may get lost, be doubled, or come late."""
         self._call(f"send {message.task_id} #{message.ticket}", partial(self._send, queue, message, group, delay))
+
+    def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
+        """Send many: each of them may get lost, be doubled, or come late."""
+        for it in parcels:
+            self.send(queue, it.message, group=it.group, delay=it.delay)
 
     def _send(self, queue: Queue, message: Message, group: str, delay: float) -> None:
         stage = self.stage

@@ -25,6 +25,9 @@ LATE = 200
 PARKED = 40_000
 """Seconds of a wait that may be too long for SQS."""
 
+PUT_OFF = 900
+"""Seconds of delay that are too long for a message of SQS."""
+
 NOT_SHORT = 2000
 """Seconds of a deadline that makes nobody look after a task earlier."""
 
@@ -116,12 +119,14 @@ class Witness:
             self.cancels[new.task_id] += 1
 
     def woken(self, task_id: str) -> None:
-        """The reconciler has enqueued a task: in fair weather a live one only if it was parked, as SQS hides no longer.
+        """The reconciler has enqueued a task: in fair weather a live one only if it was parked, as SQS hides no longer
+        and delays no longer.
 
         The notices of an exhausted one may wait for longer than it is left alone.
         """
         task = self.tasks[task_id]
-        parked = task.last is not None and (task.last.wait or 0) > PARKED
+        wait = task.last.wait or 0 if task.last else task.due_at - task.created_at
+        parked = wait > (PARKED if task.last else PUT_OFF)
         if not parked and task.status in LIVE and task.request.retry.deadline > NOT_SHORT:
             self.delays.append(f"{task_id}: its message was lost")
 

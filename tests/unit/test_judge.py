@@ -20,7 +20,7 @@ from chalicelib.shape import MOST_DEPTH
 from chalicelib.submission import read
 from chalicelib.task import Expectation, Json, Verdict
 from tests.cases import share
-from tests.unit.makers import SETTINGS, AnyAddress, reply
+from tests.unit.makers import NOON, SETTINGS, AnyAddress, reply
 from tests.unit.plainly import counts, plain
 from tests.unit.strategies import EXPECTATIONS, STATUS_LISTS, STATUS_PATTERNS
 
@@ -266,7 +266,7 @@ def test_true_is_no_number_and_text_is_no_number(one: Json, other: Json, equal: 
 
 
 def expectation(submitted: Json) -> Expectation:
-    return read({"url": "https://partner.example/", "expect": submitted}, SETTINGS, AnyAddress()).expect
+    return read({"url": "https://partner.example/", "expect": submitted}, SETTINGS, AnyAddress(), NOON).expect
 
 
 def steps_of(path: str) -> list[str | int]:

@@ -277,7 +277,7 @@ QUERY_METHODS = ("GET", "HEAD", "DELETE")
 @given(submissions(url=PATHS.filter(lambda path: "/." not in path)))
 def test_whatever_is_accepted_arrives_as_it_was_submitted(receiver: Receiver, submitted: dict[str, Json]) -> None:
     door, place = outbound(), receiver.url.rstrip("/")
-    request = read({**submitted, "url": place + submitted["url"]}, SETTINGS, door)
+    request = read({**submitted, "url": place + submitted["url"]}, SETTINGS, door, NOON)
     assert door.send(compose(task(request=request), now=NOON, most_seconds=20)).status == 200
     top, _, body = receiver.requests[-1].partition(b"\r\n\r\n")
     first, *lines = top.decode("latin-1").split("\r\n")

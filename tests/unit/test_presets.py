@@ -12,7 +12,7 @@ from chalicelib import submission
 from chalicelib.delivery.retry import Again, base_wait, decide
 from chalicelib.presets import PRESETS
 from chalicelib.task import Expectation, Json, Request
-from tests.unit.makers import SETTINGS, AnyAddress
+from tests.unit.makers import NOON, SETTINGS, AnyAddress
 
 WAITS = {
     "alipay": [240, 600, 600, 3600, 7200, 21600, 54000],
@@ -24,7 +24,7 @@ WAITS = {
 
 def read(preset: str, **more: Json) -> Request:
     submitted = {"url": "https://partner.example/", "retry": {"preset": preset, **more}}
-    return submission.read(submitted, SETTINGS, AnyAddress())
+    return submission.read(submitted, SETTINGS, AnyAddress(), NOON)
 
 
 @pytest.mark.parametrize("preset", WAITS)

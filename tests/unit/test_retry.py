@@ -282,7 +282,7 @@ def test_a_task_waits_where_the_limits_of_sqs_allow(wait: float, in_flight: int,
 
 def read(retry: Json) -> Policy:
     submitted = {"url": "https://partner.example/", "retry": retry}
-    return submission.read(submitted, SETTINGS, AnyAddress()).retry
+    return submission.read(submitted, SETTINGS, AnyAddress(), NOON).retry
 
 
 @dataclass(frozen=True, kw_only=True)

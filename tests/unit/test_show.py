@@ -14,7 +14,7 @@ from tests.unit.makers import NOON, SETTINGS, AnyAddress, channel, policy, reque
 
 
 def shown(it: Task) -> dict[str, Json]:
-    return show.whole(it, [], [], [])
+    return show.whole(it, [], [], [], now=NOON)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_headline_says_where_a_task_stands() -> None:
         updated_at=NOON + 1,
         last=last,
     )
-    assert show.headline(waiting) == {
+    assert show.headline(waiting, NOON) == {
         "task_id": "task-1",
         "status": "retrying",
         "method": "POST",
@@ -56,16 +56,22 @@ def test_a_headline_says_where_a_task_stands() -> None:
         "round": 1,
         "attempts_made": 2,
         "max_attempts": 5,
+        "scheduled": False,
         "next_try_at": "2025-12-01T12:01:00.000Z",
         "because": None,
         "last_reason": "status 503 not in 2xx",
     }
 
 
+def test_a_task_shows_as_scheduled_until_its_time_has_come() -> None:
+    put_off = task(due_at=NOON + 60)
+    assert [show.headline(put_off, NOON + passed)["scheduled"] for passed in (0, 59, 60)] == [True, True, False]
+
+
 @pytest.mark.parametrize("status", Status)
 def test_only_a_live_task_has_a_next_try(status: Status) -> None:
     live = status in (Status.PENDING, Status.RETRYING)
-    assert (show.headline(task(status=status))["next_try_at"] is not None) == live
+    assert (show.headline(task(status=status), NOON)["next_try_at"] is not None) == live
 
 
 SECRET_HEADERS = [
@@ -147,10 +153,10 @@ def test_the_retries_are_shown_in_their_own_form(rules: Json, seen: dict[str, Js
     ],
 )  # fmt: skip
 def test_what_is_shown_of_a_request_can_be_submitted_again(members: dict[str, Json]) -> None:
-    first = read({"url": "https://partner.example/", **members}, SETTINGS, AnyAddress())
+    first = read({"url": "https://partner.example/", **members}, SETTINGS, AnyAddress(), NOON)
     seen = parse(json.dumps(shown(task(request=first))).encode())
     names = ("url", "method", "headers", "params", "body", "content_type", "expect", "retry", "timeout", "labels")
-    assert read({name: seen[name] for name in names}, SETTINGS, AnyAddress()) == first
+    assert read({name: seen[name] for name in names}, SETTINGS, AnyAddress(), NOON) == first
 
 
 def test_an_expectation_shows_the_rules_that_it_has() -> None:
@@ -182,7 +188,7 @@ ATTEMPT = Attempt(
 
 
 def test_an_attempt_shows_when_how_long_what_came_back_and_the_verdict() -> None:
-    [seen] = show.whole(task(), [ATTEMPT], [], [])["attempts"]
+    [seen] = show.whole(task(), [ATTEMPT], [], [], now=NOON)["attempts"]
     assert seen == {
         "number": 2,
         "round": 1,
@@ -231,7 +237,7 @@ def test_a_notice_shows_its_tries_and_when_the_next_one_is(
         ended_at=ended_at,
         reason="errcode 310000: sign not match",
     )
-    [seen] = show.whole(task(), [], [notice], [])["notices"]
+    [seen] = show.whole(task(), [], [notice], [], now=NOON)["notices"]
     assert seen == {
         "channel_id": "channel-1",
         "kind": "dingtalk",
@@ -249,7 +255,7 @@ def test_the_audit_trail_says_who_did_what_from_where_and_when() -> None:
     audit = Audit(
         at=NOON, actor="ann", action="resend", subject="task-1", address="192.0.2.7", detail={"changed": ["url"]}
     )
-    assert show.whole(task(), [], [], [audit])["audit"] == [
+    assert show.whole(task(), [], [], [audit], now=NOON)["audit"] == [
         {
             "at": "2025-12-01T12:00:00.000Z",
             "actor": "ann",

@@ -28,13 +28,32 @@ URL = "https://partner.example/callback"
 
 
 def read(**members: Json) -> Request:
-    return submission.read({"url": URL, **members}, SETTINGS, AnyAddress())
+    return submission.read({"url": URL, **members}, SETTINGS, AnyAddress(), NOON)
+
+
+@pytest.mark.parametrize(
+    ("members", "due_at"),
+    [
+        ({}, NOON),
+        ({"delay": None, "deliver_at": None}, NOON),
+        ({"delay": 0}, NOON),
+        ({"delay": 90.5}, NOON + 90.5),
+        ({"delay": 366 * 86_400}, NOON + 366 * 86_400),
+        ({"deliver_at": "2025-12-01T13:00:00Z"}, NOON + 3600),
+        ({"deliver_at": "2025-12-01T21:00:00+08:00"}, NOON + 3600),
+        ({"deliver_at": "2026-12-02T12:00:00Z"}, NOON + 366 * 86_400),
+        ({"deliver_at": "1999-01-01T00:00:00Z"}, NOON),
+    ],
+)
+def test_the_first_try_is_due_at_once_unless_it_is_put_off(members: dict[str, Json], due_at: float) -> None:
+    read(**members)
+    assert submission.due_at({"url": URL, **members}, NOON) == due_at
 
 
 def faults(submitted: Json) -> dict[str, str]:
     """Pointer -> detail; every pointer once."""
     with pytest.raises(InvalidRequest) as refused:
-        submission.read(submitted, SETTINGS, AnyAddress())
+        submission.read(submitted, SETTINGS, AnyAddress(), NOON)
     found = {fault.pointer: fault.detail for fault in refused.value.faults}
     assert len(found) == len(refused.value.faults)
     return found
@@ -50,7 +69,7 @@ def fault(**members: Json) -> tuple[str, str]:
 
 
 def test_only_the_url_is_required() -> None:
-    assert submission.read({"url": URL}, SETTINGS, AnyAddress()) == Request(
+    assert submission.read({"url": URL}, SETTINGS, AnyAddress(), NOON) == Request(
         url=URL,
         method="POST",
         expect=Expectation(status=("2xx",)),
@@ -69,7 +88,7 @@ def test_only_the_url_is_required() -> None:
 
 def test_the_timeout_when_it_is_not_said_is_never_above_the_most() -> None:
     short = load({"KKBIDA_DEFAULT_TIMEOUT": "20", "KKBIDA_MAX_TIMEOUT": "15"})
-    assert submission.read({"url": URL}, short, AnyAddress()).timeout == 15
+    assert submission.read({"url": URL}, short, AnyAddress(), NOON).timeout == 15
 
 
 def test_null_counts_as_absent_in_the_task_in_expect_and_in_retry() -> None:
@@ -142,8 +161,14 @@ def test_a_task_is_an_object(submitted: Json) -> None:
     ("pointer", "members"),
     [
         ("/body_", {"body_": 1}),
-        ("/deliver_at", {"deliver_at": "2026-12-01T08:00:00Z"}),
-        ("/delay", {"delay": 30}),
+        ("/deliver_at", {"deliver_at": "tomorrow"}),
+        ("/deliver_at", {"deliver_at": 1_764_590_400}),
+        ("/deliver_at", {"deliver_at": "2026-12-02T12:00:01Z"}),
+        ("/deliver_at", {"deliver_at": "2025-12-01T12:00:00Z", "delay": 0}),
+        ("/delay", {"delay": -1}),
+        ("/delay", {"delay": "30"}),
+        ("/delay", {"delay": 366 * 86_400 + 1}),
+        ("/idempotency_key", {"idempotency_key": "only in a batch"}),
         ("/ordering_key", {"ordering_key": "a"}),
         ("/expect/header", {"expect": {"header": "a"}}),
         ("/retry/tries", {"retry": {"tries": 1}}),
@@ -498,7 +523,7 @@ DOOR = Outbound(SETTINGS, resolve=nobody)
 def taken(submitted: Json) -> Request | tuple[Fault, ...]:
     """What becomes of it on its way through the API: the request, or all that is wrong with it."""
     try:
-        return submission.read(parse(json.dumps(submitted).encode()), SETTINGS, DOOR)
+        return submission.read(parse(json.dumps(submitted).encode()), SETTINGS, DOOR, NOON)
     except InvalidRequest as refused:
         return refused.faults
 
@@ -534,11 +559,11 @@ def test_what_is_taken_can_be_stored_and_composed_and_the_door_knows_where_it_le
 @given(submissions())
 def test_what_is_shown_of_a_task_can_be_submitted_again_and_is_the_same_request(submitted: Json) -> None:
     request = request_of(submitted)
-    shown = json.loads(json.dumps(show.whole(task(request=request), [], [], [])))
+    shown = json.loads(json.dumps(show.whole(task(request=request), [], [], [], now=NOON)))
     hidden = {name for name, value in shown["headers"].items() if value != request.headers[name]}
     assert {shown["headers"][name] for name in hidden} <= {show.HIDDEN}
     visible = {name: value for name, value in request.headers.items() if name not in hidden}
-    again = {name: shown[name] for name in TASK_FIELDS} | {"headers": visible}
+    again = {name: shown[name] for name in TASK_FIELDS.keys() - {"delay", "deliver_at"}} | {"headers": visible}
     assert request_of(again) == evolve(request, headers=visible)
 
 
