@@ -38,10 +38,25 @@ def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Ta
 
 def accept_batch(world: World, batch: Sequence[Json], *, caller: str) -> list[Task | Refusal]:
     """Of each task, in the order given, what `accept` returns or raises; each has its `idempotency_key` among its
-    members. Their messages travel together."""
-    answers = all_at_once(batch, lambda submitted: _stored_or_refused(world, submitted, caller), most=AT_ONCE)
-    _enqueue_all(world, [task for task in answers if isinstance(task, Task) and _wants_message(task)])
-    return answers
+    members. Their messages travel together. Those with the same ordering key are stored in the order given."""
+    answers: dict[int, Task | Refusal] = {}
+
+    def store_in_order(numbers: Sequence[int]) -> None:
+        for number in numbers:
+            answers[number] = _stored_or_refused(world, batch[number], caller)
+
+    all_at_once(_in_lines(batch), store_in_order, most=AT_ONCE)
+    _enqueue_all(world, [task for task in answers.values() if isinstance(task, Task) and _wants_message(task)])
+    return [answers[number] for number in range(len(batch))]
+
+
+def _in_lines(batch: Sequence[Json]) -> list[list[int]]:
+    """The numbers of the tasks of a batch: those with the same ordering key together."""
+    lines: dict[object, list[int]] = {}
+    for number, submitted in enumerate(batch):
+        key = submitted.get("ordering_key") if isinstance(submitted, dict) else None
+        lines.setdefault(key if isinstance(key, str) else number, []).append(number)
+    return list(lines.values())
 
 
 def _stored_or_refused(world: World, submitted: Json, caller: str) -> Task | Refusal:
@@ -75,7 +90,7 @@ def _store(world: World, submitted: Json, shape: Record, *, caller: str, key: st
     if known is not None:
         return _recognised(known, task.digest, key)
     log.event("task.accepted", metrics={"Accepted": 1}, task_id=task.task_id, target=request.target)
-    return task
+    return task if request.ordering_key is None else world.store.get(task.task_id) or task
 
 
 def _recognised(known: Task, digest: str, key: str | None) -> Task:
@@ -86,7 +101,7 @@ def _recognised(known: Task, digest: str, key: str | None) -> Task:
 
 def _wants_message(task: Task) -> bool:
     """Whether nothing was tried yet. Of a task accepted before, the first message may have been lost: send another."""
-    return task.status is Status.PENDING and task.number == 0
+    return task.status is Status.PENDING and task.number == 0 and not task.behind
 
 
 def _wait_of(task: Task, now: float) -> float:
@@ -106,6 +121,15 @@ def digest(submitted: Json) -> str:
     """32 hex digits that two submissions share only when their content is the same."""
     text = json.dumps(submitted, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def pass_turn(world: World, old: Task, new: Task) -> None:
+    """Where `old` was the first in its line and `new` has left it: send the message of the one whose turn it is now."""
+    if old.place is None or old.behind or new.place is not None:
+        return
+    following = world.store.whose_turn(old.line, world.clock.now())
+    if following is not None and (wait := _wait_of(following, world.clock.now())) <= MOST_DELAY:
+        enqueue(world, following, delay=wait)
 
 
 def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 
 from chalicelib import life, log, submission
-from chalicelib.accept import enqueue
+from chalicelib.accept import enqueue, pass_turn
 from chalicelib.auth import Identity
 from chalicelib.change import change
 from chalicelib.errors import Fault, InvalidRequest, NotFound, WrongStatus
@@ -57,6 +57,7 @@ def cancel(world: World, who: Identity, task_id: str) -> Task:
         world.store, task, lambda it: life.cancel(it, now=now, retention=world.settings.retention), audit
     )
     log.event("task.cancelled", metrics={"Cancelled": 1}, task_id=task_id, actor=who.name)
+    pass_turn(world, task, cancelled)
     return cancelled
 
 

@@ -131,7 +131,12 @@ SCHEMA_2 = """
 CREATE TABLE checks (id INTEGER PRIMARY KEY CHECK (id = 1), ledger TEXT NOT NULL);
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2)
+SCHEMA_3 = """
+CREATE TABLE lines (line TEXT NOT NULL, place INTEGER NOT NULL, task_id TEXT NOT NULL, PRIMARY KEY (line, place))
+    WITHOUT ROWID;
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -432,6 +437,10 @@ class EmbeddedStore:
         """Store a new task. None when stored, else the task that has its id."""
         return self.database.write(partial(_add, task=task))
 
+    def whose_turn(self, line: str, now: float) -> Task | None:
+        """The first task in a line, once those that are gone are put out of it."""
+        return self.database.write(partial(_first, line=line, now=now))
+
     def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
         """`life.claim`, or why it may not be."""
         return self.database.write(partial(_claim, task_id=task_id, ticket=ticket, now=now, lease=lease))
@@ -569,6 +578,16 @@ def _get(execute: Execute, task_id: str) -> Task | None:
 
 
 def _add(tx: Transaction, task: Task) -> Task | None:
+    """Store the task at the end of its line, if it has one."""
+    if task.request.ordering_key is None or _get(tx.execute, task.task_id):
+        return _insert(tx, task)
+    (last,) = tx.execute("SELECT max(place) FROM lines WHERE line = ?", (task.line,)).fetchone()
+    lined_up = life.line_up(task, place=(last or 0) + 1, behind=last is not None)
+    tx.execute("INSERT INTO lines VALUES (?, ?, ?)", (task.line, lined_up.place, task.task_id))
+    return _insert(tx, lined_up)
+
+
+def _insert(tx: Transaction, task: Task) -> Task | None:
     request = task.request
     added = tx.execute(
         """INSERT INTO tasks (task_id, version, status, source_app, target_app, target, url, created_at, wake_at,
@@ -607,8 +626,34 @@ def _replace(tx: Transaction, old: Task, new: Task, audit: Audit | None) -> Task
         _keep(tx, old.task_id, old.last)
     if audit is not None:
         _write_audit(tx, audit)
+    if old.place is not None and new.place is None:
+        _leave(tx, old, new.updated_at)
     tx.count(new.updated_at, life.tally(old, new))
     return new
+
+
+def _leave(tx: Transaction, task: Task, now: float) -> None:
+    """Put the task out of its line; when it was the first, the next one is called up."""
+    tx.execute("DELETE FROM lines WHERE line = ? AND place = ?", (task.line, task.place))
+    if not task.behind:
+        _first(tx, task.line, now)
+
+
+def _first(tx: Transaction, line: str, now: float) -> Task | None:
+    """The first in the line, called up if it still waits. Those whose rows are gone are put out of it."""
+    sql = "SELECT place, task_id FROM lines WHERE line = ? ORDER BY place LIMIT 1"
+    while row := tx.execute(sql, (line,)).fetchone():
+        first = _get(tx.execute, row[1])
+        if first is not None:
+            return _called_up(tx, first, now) if first.behind else first
+        tx.execute("DELETE FROM lines WHERE line = ? AND place = ?", (line, row[0]))
+    return None
+
+
+def _called_up(tx: Transaction, task: Task, now: float) -> Task:
+    called = life.call_up(task, now=now)
+    _write_task(tx, task, called)
+    return called
 
 
 def _standing(tx: Transaction, task_id: str) -> Task:

@@ -5,6 +5,7 @@
                  └──────────────── resend (a new round) <── any final ─────┘
     cancel: pending | retrying -> cancelled       hurry: do not wait for the next try
     wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
+    line_up: others with its ordering key stand before it              call_up: now it is its turn
 
 The stores make each change in one conditional write: `claim` blindly, the others against `version`.
 """
@@ -15,13 +16,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.errors import LostLease, WrongStatus
-from chalicelib.task import FINAL, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
+from chalicelib.task import FINAL, HOLD, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
 
 LOOKAHEAD = 300
 """Seconds by which a parked task is woken early, so that `DelaySeconds` can start it on time (<= 900)."""
 
 LOOK_AGAIN = 5
 """Seconds after which a message returns that met an attempt under way: most end long before their lease."""
+
+CALL_GRACE = 300
+"""Seconds after which a task is looked after whose turn has come, should its message be lost."""
 
 MOST_GRACE = 6 * 3600
 """Seconds: the longest time between two wakes of a task whose messages do not lead to an attempt."""
@@ -67,6 +71,28 @@ def _net(ready_at: float, grace: float, *, until: float) -> float:
     return ready_at + min(grace, max(until - ready_at, 0) / 2)
 
 
+def line_up(task: Task, *, place: int, behind: bool) -> Task:
+    """A new task with its place in the line of its ordering key."""
+    return evolve(task, place=place, behind=behind)
+
+
+def call_up(task: Task, *, now: float) -> Task:
+    """Nobody stands before it any more: its round begins, now or when it is due."""
+    due_at = max(task.due_at, now)
+    far = due_at - now > LOOKAHEAD
+    return evolve(
+        task,
+        version=task.version + 1,
+        updated_at=now,
+        ticket=task.ticket + 1,
+        round_started_at=due_at,
+        due_at=due_at,
+        wake_at=due_at - LOOKAHEAD if far else _net(due_at, CALL_GRACE, until=due_at + task.request.retry.deadline),
+        wakes=0,
+        behind=False,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Stale:
     """The message is of no use any more: finish it."""
@@ -95,7 +121,7 @@ def refusal(task: Task | None, ticket: int, now: float) -> Refused | None:
     The DynamoDB store writes the same rule as a condition expression: keep both in step
     (the contract tests hold them together).
     """
-    if task is None or task.status in FINAL or task.ticket != ticket:
+    if task is None or task.status in FINAL or task.ticket != ticket or task.behind:
         return Stale()
     if task.lease_until > now:
         return NotYet(min(task.lease_until, now + LOOK_AGAIN))
@@ -164,7 +190,14 @@ def delivered(task: Task, attempt: Attempt, *, now: float, retention: float) -> 
     """The attempt's reply met the expectation. Raises LostLease when the claim is over."""
     _owned(task, attempt.fence)
     return _become(
-        task, Status.DELIVERED, now, last=attempt, lease_until=0, wake_at=None, expires_at=int(now + retention)
+        task,
+        Status.DELIVERED,
+        now,
+        last=attempt,
+        lease_until=0,
+        wake_at=None,
+        expires_at=int(now + retention),
+        place=None,
     )
 
 
@@ -204,6 +237,7 @@ def exhausted(task: Task, attempt: Attempt | None, because: str, *, now: float, 
         wake_at=now + grace,
         wakes=0,
         expires_at=int(now + retention),
+        place=task.place if task.request.on_exhausted == HOLD else None,
     )
 
 
@@ -227,6 +261,8 @@ def cancel(task: Task, *, now: float, retention: float) -> Task:
         last=unrecorded(task) or task.last,
         wake_at=None,
         expires_at=int(now + retention),
+        place=None,
+        behind=False,
     )
 
 
@@ -253,6 +289,8 @@ def hurry(task: Task, *, now: float, grace: float) -> Task:
     """Do not wait for the next try: due now, under a new ticket, so that the waiting message goes stale."""
     if task.status in FINAL:
         raise WrongStatus(f"The task is {task.status}: there is no next try to bring forward. Resend it instead.")
+    if task.behind:
+        raise WrongStatus("The task waits for others with its ordering key: deliver or cancel those first.")
     begun_at = min(task.round_started_at, now)
     return evolve(
         task,
@@ -281,20 +319,28 @@ def watch(task: Task) -> Task:
     return evolve(task, version=task.version + 1, wake_at=task.lease_until)
 
 
+def wait_on(task: Task, *, now: float, grace: float) -> Task:
+    """Looked after, and still behind others: no message is of use."""
+    return evolve(task, version=task.version + 1, wake_at=now + _patience(task, grace), wakes=task.wakes + 1)
+
+
 def wake(task: Task, *, now: float, grace: float) -> Task:
     """Enqueued again under a new ticket. Each wake without an attempt in between doubles the grace.
 
     So a queue that is merely slow is not flooded with copies: the waits grow as 1, 2, 4 ... x grace,
     up to `MOST_GRACE`.
     """
-    patience = min(grace * 2**task.wakes, MOST_GRACE)
     return evolve(
         task,
         version=task.version + 1,
         ticket=task.ticket + 1,
-        wake_at=ready_at(task, now) + patience,
+        wake_at=ready_at(task, now) + _patience(task, grace),
         wakes=task.wakes + 1,
     )
+
+
+def _patience(task: Task, grace: float) -> float:
+    return min(grace * float(2**task.wakes), MOST_GRACE)
 
 
 def put_off(task: Task, woken: Task, *, now: float, grace: float) -> Task:

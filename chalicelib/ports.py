@@ -77,7 +77,17 @@ class Store(Protocol):
     """The table: the truth about every task. Raises `Unavailable` when it cannot serve just now."""
 
     def add(self, task: Task) -> Task | None:
-        """Store a new task in one conditional write. None when stored, else the task that has its id."""
+        """Store a new task in one conditional write. None when stored, else the task that has its id.
+
+        One with an ordering key goes to the end of its line, with the same write (`life.line_up`).
+        """
+        ...
+
+    def whose_turn(self, line: str, now: float) -> Task | None:
+        """The first task in a line; None when nobody stands there.
+
+        One whose row is gone, since it has expired, is put out of the line, and the next one called up.
+        """
         ...
 
     def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
@@ -93,6 +103,8 @@ class Store(Protocol):
 
         Returns `new` when written, else the task as it now stands: decide again. The attempt `old.last`
         is kept in the history before `new.last` takes its place. `audit` is written with it or not at all.
+        Where `old` has a place in a line and `new` has none, the next one in that line is called up with
+        the same write (`life.call_up`), unless `old` stood behind others.
         Raises NotFound when the task is gone.
         """
         ...

@@ -15,6 +15,8 @@ from chalicelib.errors import Kind, Refusal
 from chalicelib.ledger import Ledger
 from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
 from chalicelib.task import (
+    CONTINUE,
+    HOLD,
     Attempt,
     Audit,
     Channel,
@@ -68,7 +70,8 @@ HEADLINE = Shown(
         "attempts_made": Field(COUNT, "Tries that have begun in this round."),
         "max_attempts": Field(COUNT, "Tries that a round may have."),
         "scheduled": Field(Flag(), "Whether its first try was put off to a time that has not come."),
-        "next_try_at": Field(OrNull(TIME), "When the next try begins; null once the status is final."),
+        "waits_in_line": Field(Flag(), "Whether others with its ordering key must end before it is tried."),
+        "next_try_at": Field(OrNull(TIME), "When the next try begins; null once the status is final, and in line."),
         "because": Field(OrNull(TEXT), "Why it is exhausted."),
         "last_reason": Field(OrNull(TEXT), "Why the last attempt failed."),
     },
@@ -93,7 +96,8 @@ def headline(task: Task, now: float) -> dict[str, Json]:
         "attempts_made": task.number,
         "max_attempts": request.retry.max_attempts,
         "scheduled": task.is_scheduled and task.due_at > now,
-        "next_try_at": None if task.is_final else time(task.due_at),
+        "waits_in_line": task.behind,
+        "next_try_at": None if task.is_final or task.behind else time(task.due_at),
         "because": task.because,
         "last_reason": task.last.reason if task.last else None,
     }
@@ -136,6 +140,10 @@ _SUBMITTED = {
     "body": Field(Anything(), "What is sent; null: nothing, or the params."),
     "content_type": Field(OrNull(TEXT), "Of the body, if it was given."),
     "timeout": Field(AMOUNT, "Seconds that one attempt may last in all."),
+    "ordering_key": Field(OrNull(TEXT), "Tasks of the same caller with the same key are delivered one after another."),
+    "on_exhausted": Field(
+        OrNull(Text(choices=(CONTINUE, HOLD))), "What becomes of those behind it once it is exhausted."
+    ),
     "expect": Field(EXPECTATION, "What the reply must be."),
     "retry": Field(POLICY, "How often and when it is tried again."),
 }
@@ -148,6 +156,8 @@ def _submitted(request: Request) -> dict[str, Json]:
         "body": request.body,
         "content_type": request.content_type,
         "timeout": request.timeout,
+        "ordering_key": request.ordering_key,
+        "on_exhausted": request.on_exhausted if request.ordering_key else None,
         "expect": _expectation(request.expect),
         "retry": _policy(request.retry),
     }

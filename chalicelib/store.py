@@ -6,6 +6,8 @@
     task_id     reply#<fence>            the newest attempt, when its reply does not fit into the row
     task_id     attempt#<fence>          an older attempt
     task_id     notice#<round>#<channel> a notice
+    line#<line> line                     how many stand in a line, and the last place that was given
+    line#<line> <place>                  who stands there
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
     channels    <channel_id>             a channel
     apps        <source_app>             a source app that has tasks
@@ -39,7 +41,7 @@ from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.connection import TableConnection
 from pynamodb.connection.base import MetaTable
 from pynamodb.exceptions import PynamoDBException, VerboseClientError
@@ -68,6 +70,9 @@ UNIT = 1024
 
 BARE = 256
 """Bytes of a row without its texts, at most: names, numbers, keys of indexes (tests/unit/test_store_layout.py)."""
+
+IN_LINE = 12
+"""Bytes that its place in a line takes."""
 
 LAST_ROOM = 210
 """Bytes kept free beside a request in the row: for the newest attempt, or its short form and why it was the last."""
@@ -162,6 +167,8 @@ class Row(Model):
     status_shard = UnicodeAttribute(null=True)
     made = UnicodeAttribute()
     expires_at = NumberAttribute(null=True)
+    place = NumberAttribute(attr_name="pl", null=True)
+    behind = BooleanAttribute(attr_name="bh", null=True)
 
 
 class Record(Model):
@@ -172,6 +179,8 @@ class Record(Model):
     text = UnicodeAttribute(null=True)
     version = NumberAttribute(attr_name="v", null=True)
     reply_at = UnicodeAttribute(attr_name="laa", null=True)
+    standing = NumberAttribute(attr_name="n", null=True)
+    last = NumberAttribute(attr_name="la", null=True)
     expires_at = NumberAttribute(null=True)
 
 
@@ -181,7 +190,7 @@ INDEXES = {"wake": ("wake_shard", "wake_at"), "by_app": ("app_shard", "made"), "
 PUT_ASIDE = {"rq": "rqa", "la": "laa"}
 """Attribute of a text -> the one that says where the text lies, when that is not in the row."""
 
-SAME = {field.name for field in fields(Task)} & Row.get_attributes().keys() - {"request", "last"}
+SAME = {field.name for field in fields(Task)} & Row.get_attributes().keys() - {"request", "last", "behind"}
 """What a row holds as the task does."""
 
 
@@ -195,6 +204,7 @@ def lay_out(task: Task, settings: Settings) -> tuple[Row, list[Record]]:
         **{name: getattr(task, name) for name in SAME},
         request=to_json(task.request),
         last=to_json(task.last) if task.last else None,
+        behind=task.behind or None,
         max_attempts=task.request.retry.max_attempts,
         deadline_at=task.deadline_at,
         app_shard=f"{task.request.source_app}#{shard}",
@@ -212,7 +222,7 @@ def _listed_as(task: Task) -> str | None:
 
 def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
     """Move the request out of the row when it would leave too little room."""
-    if _room(row) >= _bytes(row.request) + LAST_ROOM:
+    if _room(task, row) >= _bytes(row.request) + LAST_ROOM:
         return
     row.request_at = f"request#{_digest(row.request)}"
     yield _beside(task, row.request_at, row.request, settings)
@@ -221,16 +231,17 @@ def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record
 
 def _reply_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
     """Move the newest attempt out of the row when it does not fit."""
-    if task.last is None or _room(row) >= _bytes(row.request, row.last, row.because):
+    if task.last is None or _room(task, row) >= _bytes(row.request, row.last, row.because):
         return
     row.reply_at = f"reply#{task.last.fence}"
     yield _beside(task, row.reply_at, row.last, settings)
     row.last = to_json(_short_attempt(task.last))
 
 
-def _room(row: Row) -> int:
+def _room(task: Task, row: Row) -> int:
     """Bytes of a row for its request, its newest attempt and why it is exhausted. `made` ends with the id again."""
-    return UNIT - BARE - _bytes(row.task_id, row.task_id, row.caller, row.digest, row.app_shard)
+    in_line = IN_LINE if task.request.ordering_key is not None else 0
+    return UNIT - BARE - in_line - _bytes(row.task_id, row.task_id, row.caller, row.digest, row.app_shard)
 
 
 def _short_request(request: Request) -> Request:
@@ -242,6 +253,8 @@ def _short_request(request: Request) -> Request:
         source_app=request.source_app,
         target_app=request.target_app,
         timeout=request.timeout,
+        ordering_key=request.ordering_key,
+        on_exhausted=request.on_exhausted,
         expect=Expectation(),
         retry=policy,
     )
@@ -296,7 +309,7 @@ def task_of(row: Row, beside: Mapping[Key, str]) -> Task:
     """The task in a row. A text that is not found `beside` has its short form."""
     request = beside.get((row.task_id, row.request_at or ""), row.request)
     last = beside.get((row.task_id, row.reply_at or ""), row.last)
-    same = {name: getattr(row, name) for name in SAME} | {"status": Status(row.status)}
+    same = {name: getattr(row, name) for name in SAME} | {"status": Status(row.status), "behind": bool(row.behind)}
     return Task(**same, request=from_json(Request, request), last=from_json(Attempt, last) if last else None)
 
 
@@ -534,6 +547,7 @@ class DynamoStore:
         self._settings = settings
         self._table = Table(settings)
         self._counters = Counters(self._table, settings.shards)
+        self._lines = Lines(self._table, settings)
         self._apps: set[str] = set()
         self._apps_read = -math.inf
 
@@ -546,7 +560,10 @@ class DynamoStore:
             record.version = secrets.randbits(48)
             self._table.put(record)
         try:
-            self._table.put(row, Row.task_id.does_not_exist())
+            if task.request.ordering_key is None:
+                self._table.put(row, Row.task_id.does_not_exist())
+            else:
+                self._lines.join(task, row)
         except Stands as known:
             self._take_back(beside, known.item)
             return self._task(known.item)
@@ -576,6 +593,7 @@ class DynamoStore:
             & (Row.number < Row.max_attempts)
             & (Row.deadline_at > now)
             & (Row.due_at <= now)
+            & Row.behind.does_not_exist()
         )
         actions = [
             *(attribute.set(attribute + 1) for attribute in (Row.version, Row.number, Row.fence)),
@@ -608,11 +626,13 @@ class DynamoStore:
         (before, there), (after, beside) = lay_out(old, self._settings), lay_out(new, self._settings)
         fresh = [record for record in beside if record.name not in {known.name for known in there}]
         key, actions, condition = (new.task_id, "task"), _difference(before, after), Row.version == old.version
+        puts = [self._table.putting(self._audit(audit, new))] if audit else []
         try:
             self._put_aside(old, new, fresh)
-            if audit:
-                update = self._table.updating(key, actions, condition)
-                self._table.transact(updates=[update], puts=[self._table.putting(self._audit(audit, new))])
+            if old.place is not None and new.place is None:
+                self._lines.leave(old, new, self._table.updating(key, actions, condition), puts)
+            elif audit:
+                self._table.transact(updates=[self._table.updating(key, actions, condition)], puts=puts)
             else:
                 self._table.update(key, actions, condition)
         except Stands as other:
@@ -634,6 +654,15 @@ class DynamoStore:
             raise NotFound(f"There is no task {new.task_id} any more.")
         stands = self._task(item)
         return new if stands == new and audit is None else stands
+
+    def whose_turn(self, line: str, now: float) -> Task | None:
+        """See `Store.whose_turn`."""
+        while first := self._lines.first(line):
+            task = self.get(first.text)
+            if task is not None and not task.behind:
+                return task
+            self._lines.put_out(first, task, now)
+        return None
 
     def _prolong(self, task: Task) -> None:
         """Keep everything of the task for as long as it may be asked for."""
@@ -963,6 +992,118 @@ def _place(cursor: str) -> str:
     if len(cursor) > MOST_CURSOR or not CURSOR.fullmatch(place):
         raise InvalidRequest(faults=(Fault("query:cursor", "must be the cursor of an earlier page"),))
     return place
+
+
+# ── lines: tasks with the same ordering key ──────────────────────────────────────────────────────
+
+
+class Lines:
+    """Who stands in which line. Every change of a line goes through its record `line`, which counts its changes.
+
+    A line that is empty is forgotten after the retention: by then no task remembers a place in it.
+    """
+
+    def __init__(self, table: Table, settings: Settings) -> None:
+        self._table = table
+        self._settings = settings
+
+    def join(self, task: Task, row: Row) -> None:
+        """Put the row of a new task, at the end of its line. Raises Stands when the task is there already."""
+        while True:
+            line = self._line(task.line)
+            place = int(line.last or 0) + 1
+            lined_up = life.line_up(task, place=place, behind=bool(line.standing))
+            row.place, row.behind = place, lined_up.behind or None
+            member = Record(line.owner, _place_name(place), text=task.task_id)
+            puts = [self._table.putting(row, Row.task_id.does_not_exist()), self._table.putting(member)]
+            try:
+                self._table.transact(puts=[*puts, self._counted(line, +1, last=place)])
+            except Stands as stands:
+                if stands.item and stands.item["sk"]["S"] == "task":
+                    raise
+            else:
+                return
+
+    def leave(self, old: Task, new: Task, update: dict[str, Any], puts: Sequence[dict[str, Any]]) -> None:
+        """Make the change by which a task leaves its line, and call up the next one. Raises Stands if it may not be."""
+        assert old.place is not None, "it stands in the line"
+        while True:
+            line = self._line(old.line)
+            updates = [update, *([] if old.behind else self._calling_up(line, old.place, new.updated_at))]
+            delete = self._table.deleting((line.owner, _place_name(old.place)), Record.owner.exists())
+            try:
+                self._table.transact(updates=updates, deletes=[delete], puts=[*puts, self._counted(line, -1)])
+            except Stands:
+                self._raise_unless_same(old)
+            else:
+                return
+
+    def _raise_unless_same(self, old: Task) -> None:
+        item = self._table.get((old.task_id, "task"))
+        if item is None or int(item["v"]["N"]) != old.version:
+            raise Stands(item)
+
+    def first(self, name: str) -> Record | None:
+        """Who stands first in a line."""
+        return self._next(f"line#{name}", 0)
+
+    def put_out(self, first: Record, task: Task | None, now: float) -> None:
+        """Mend a line whose first is gone, or was not called up."""
+        line = self._line(first.owner.removeprefix("line#"))
+        try:
+            if task is not None:
+                update = self._calling(task, now)
+                self._table.transact(updates=[update], puts=[self._counted(line, 0)])
+            else:
+                delete = self._table.deleting((first.owner, first.name), Record.owner.exists())
+                self._table.transact(deletes=[delete], puts=[self._counted(line, -1)])
+        except Stands:
+            return  # somebody else has; look again
+
+    def _line(self, name: str) -> Record:
+        item = self._table.get((f"line#{name}", "line"))
+        return Record.from_raw_data(dict(item)) if item else Record(f"line#{name}", "line", version=0, standing=0)
+
+    def _counted(self, line: Record, more: int, last: int | None = None) -> dict[str, Any]:
+        """The record of a line after a change, if it is still as it was read."""
+        standing = int(line.standing) + more
+        empty_until = None if standing else int(time.time() + self._settings.retention + DAY)
+        changed = Record(
+            *(line.owner, line.name),
+            version=line.version + 1,
+            standing=standing,
+            last=last or line.last,
+            expires_at=empty_until,
+        )
+        same = Record.version == line.version if line.version else Record.version.does_not_exist()
+        return self._table.putting(changed, same)
+
+    def _calling_up(self, line: Record, place: int, now: float) -> list[dict[str, Any]]:
+        """The change that calls up the one behind a place, if there is one whose row is there."""
+        member = self._next(line.owner, place)
+        item = self._table.get((member.text, "task")) if member else None
+        return [self._calling(task_of(Row.from_raw_data(dict(item)), {}), now)] if item else []
+
+    def _calling(self, task: Task, now: float) -> dict[str, Any]:
+        called = life.call_up(task, now=now)
+        (before, _), (after, _) = lay_out(task, self._settings), lay_out(called, self._settings)
+        key, same = (task.task_id, "task"), Row.version == task.version
+        update: dict[str, Any] = self._table.updating(key, _difference(before, after), same)
+        return update
+
+    def _next(self, owner: str, place: int) -> Record | None:
+        """Who stands next behind a place."""
+        behind = Record.name.between(_place_name(place + 1), _place_name(MOST_PLACE))
+        for items in self._table.walk(owner, behind, limit=1, consistent_read=True):
+            return Record.from_raw_data(dict(items[0])) if items else None
+        return None
+
+
+MOST_PLACE = 10**12 - 1
+
+
+def _place_name(place: int) -> str:
+    return f"{place:012d}"
 
 
 # ── the counters ─────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from chalicelib.presets import PRESETS
 from chalicelib.records import to_json
 from chalicelib.settings import Settings
 from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
-from chalicelib.task import Expectation, Json, Policy, Request, evolve
+from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
@@ -99,6 +99,13 @@ TASK_FIELDS: Mapping[str, Field] = {
     ),
     "source_app": Field(shape=NAME, help="The app that the task comes from."),
     "target_app": Field(shape=NAME, help="The app that the task goes to."),
+    "ordering_key": Field(
+        shape=Text(least=1, most=200), help="Your tasks with the same key are delivered one after another."
+    ),
+    "on_exhausted": Field(
+        shape=Text(choices=(CONTINUE, HOLD)),
+        help="Once it has no try left: those behind it continue (unless said), or it goes on to hold them.",
+    ),
     "labels": Field(shape=MapOf(shape=Text(most=500), most=20, longest=200), help="Names and values of your own."),
 }
 TASK = Record(
@@ -224,6 +231,8 @@ def meaning_faults(members: Mapping[str, Json], settings: Settings, http: Http, 
     yield from _expect_faults(members.get("expect", {}))
     yield from _retry_faults(members.get("retry", {}))
     yield from _time_faults(members, now)
+    if "on_exhausted" in members and "ordering_key" not in members:
+        yield Fault("/on_exhausted", "says nothing without an ordering_key")
     if members.get("timeout", 0) > settings.max_timeout:
         yield Fault("/timeout", f"must be at most {settings.max_timeout} here (KKBIDA_MAX_TIMEOUT)")
     if members.get("body") is not None and members.get("method") in ("GET", "HEAD"):
@@ -374,7 +383,10 @@ def _way(retry: Mapping[str, Json]) -> str:
 def _request(members: Mapping[str, Json], settings: Settings) -> Request:
     headers, content_type = _headers(members)
     retry = members.get("retry", {})
-    plain = ("url", "method", "params", "body", "source_app", "target_app", "labels")
+    plain = (
+        *("url", "method", "params", "body", "source_app", "target_app", "labels"),
+        *("ordering_key", "on_exhausted"),
+    )
     given: dict[str, Any] = {name: members[name] for name in plain if name in members}
     return Request(
         **given,

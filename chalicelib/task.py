@@ -6,6 +6,8 @@ How a task may change stands in `life.py`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -83,6 +85,10 @@ class Policy:
     deadline: float
 
 
+CONTINUE, HOLD = "continue", "hold"
+"""What becomes of the tasks in line behind one that is exhausted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The HTTP request that must arrive, with what counts as arrived and how to retry: as submitted.
@@ -90,6 +96,8 @@ class Request:
     `body`: a string is sent as it is (UTF-8), any other JSON value as JSON; None means no body.
     `params`: the query of a GET, HEAD or DELETE or beside a body; else the body itself.
     `timeout`: seconds that one attempt may last in all.
+    `ordering_key`: tasks of one caller that have the same are delivered one after another.
+    `on_exhausted`: whether, once no try is left, those behind it `continue` or it goes on to `hold` them.
     """
 
     url: str
@@ -104,6 +112,8 @@ class Request:
     source_app: str = "default"
     target_app: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    ordering_key: str | None = None
+    on_exhausted: str = CONTINUE
 
     @property
     def target(self) -> str:
@@ -158,6 +168,8 @@ class Task:
     `number` counts the claims of this round. `due_at`: no attempt begins before. `lease_until`: until
     then one attempt owns it. `wake_at`: when the reconciler must look after it; None when nothing is owed.
     `last`: the newest attempt that has ended, in whatever round. `because`: why an exhausted task is.
+    `place`: where it stands in the line of its ordering key, counted from 1; None when it stands in none (any more).
+    `behind`: somebody stands before it there, so that no attempt begins.
     """
 
     task_id: str
@@ -182,6 +194,14 @@ class Task:
     last: Attempt | None = None
     because: str | None = None
     expires_at: int | None = None
+    place: int | None = None
+    behind: bool = False
+
+    @property
+    def line(self) -> str:
+        """The name of the line that it stands in: one for each caller and ordering key."""
+        seed = json.dumps([self.caller, self.request.ordering_key]).encode()
+        return hashlib.sha256(seed).hexdigest()[:32]
 
     @property
     def is_final(self) -> bool:

@@ -47,7 +47,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"A resend may change {', '.join(f'`{name}`' for name in OVERRIDES.fields)}."
     yield ""
-    yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} tasks as above; each may have its `idempotency_key` beside them.'
+    yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} of these, each with its `idempotency_key` if it has one.'
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"

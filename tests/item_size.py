@@ -20,7 +20,7 @@ UNIT = 1024
 
 
 def item_size(item: Item) -> int:
-    """Bytes of an item with strings, numbers and nulls: its names in UTF-8, and its values."""
+    """Bytes of an item with strings, numbers, booleans and nulls: its names in UTF-8, and its values."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
@@ -31,7 +31,7 @@ def units(item: Item) -> int:
 
 def _value_size(value: Mapping[str, Any]) -> int:
     ((kind, content),) = value.items()
-    if kind == "NULL":
+    if kind in ("NULL", "BOOL"):
         return 1
     return _number_size(content) if kind == "N" else len(content.encode())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib import life, log
-from chalicelib.accept import enqueue
+from chalicelib.accept import enqueue, pass_turn
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.delivery.compose import compose
@@ -92,8 +92,11 @@ def _settle(world: World, task: Task, attempt: Attempt, reply: Reply | None, mes
     """Record the attempt and arrange what follows. Raises LostLease when it may not be recorded."""
     now = world.clock.now()
     if attempt.verdict is Verdict.DELIVERED:
-        change(world.store, task, lambda it: life.delivered(it, attempt, now=now, retention=world.settings.retention))
+        done = change(
+            world.store, task, lambda it: life.delivered(it, attempt, now=now, retention=world.settings.retention)
+        )
         _told_of(task, attempt)
+        pass_turn(world, task, done)
         return Finished()
     next_step = decide(
         task.request.retry,
@@ -175,6 +178,7 @@ def _exhaust(
         "task.exhausted", metrics={"Exhausted": 1}, task_id=task.task_id, target=task.request.target, because=because
     )
     enqueue(world, ended)
+    pass_turn(world, task, ended)
     return Finished()
 
 

@@ -75,9 +75,13 @@ def _wake(world: World, task: Task) -> bool:
     def look_after(it: Task) -> Task:
         if it.wake_at is None or it.wake_at > now:
             raise _NotDueError
+        if it.behind:
+            return life.wait_on(it, now=now, grace=grace)
         return life.watch(it) if life.is_owned(it, now) else life.wake(it, now=now, grace=grace)
 
     woken = change(world.store, task, look_after)
+    if woken.behind:
+        return _look_at_line(world, woken)
     if life.is_owned(woken, now):
         return True
     log.event("task.woken", metrics={"TasksWoken": 1}, task_id=task.task_id, status=task.status, wakes=woken.wakes)
@@ -85,3 +89,13 @@ def _wake(world: World, task: Task) -> bool:
         return True
     change(world.store, woken, lambda it: life.put_off(it, woken, now=now, grace=grace))
     return False
+
+
+def _look_at_line(world: World, task: Task) -> bool:
+    """The first in the line of `task` may be gone for ever; then the store calls up the next one."""
+    first = world.store.whose_turn(task.line, world.clock.now())
+    if first is not None and first.task_id == task.task_id:
+        enqueue(
+            world, first, delay=min(max(life.ready_at(first, world.clock.now()) - world.clock.now(), 0), MOST_DELAY)
+        )
+    return True

@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "the reconciler looks once only",
         LIFE,
-        "        wake_at=ready_at(task, now) + patience,\n",
+        "        wake_at=ready_at(task, now) + _patience(task, grace),\n",
         "        wake_at=None,\n",
     ),
     Mutant(
@@ -238,6 +238,45 @@ MUTANTS = (
         DYNAMO,
         'spans = [*self.series("day", since, today), *self.series("hour", max(since, today), until)]',
         'spans = self.series("day", since, today)',
+    ),
+    # ── later, and in order ──
+    Mutant(
+        "a first try that is parked is not woken before it is due",
+        "chalicelib/accept.py",
+        "        parked=due_at - now > MOST_DELAY,\n",
+        "        parked=False,\n",
+    ),
+    Mutant(
+        "whoever waits in line may be tried",
+        LIFE,
+        "or task.ticket != ticket or task.behind:",
+        "or task.ticket != ticket:",
+    ),
+    Mutant("nobody is called up", EMBEDDED, "    if not task.behind:\n        _first(tx, task.line, now)\n", ""),
+    Mutant(
+        "a cancelled task stays in its line",
+        LIFE,
+        "        place=None,\n        behind=False,\n",
+        "        behind=False,\n",
+    ),
+    Mutant(
+        "one who waits and leaves calls up another",
+        EMBEDDED,
+        "    if not task.behind:\n        _first(tx, task.line, now)\n",
+        "    _called_up(tx, task, now)\n    _first(tx, task.line, now)\n",
+    ),
+    Mutant(
+        "an exhausted task never holds its line",
+        LIFE,
+        "        place=task.place if task.request.on_exhausted == HOLD else None,\n",
+        "        place=None,\n",
+    ),
+    Mutant("DynamoDB: whoever waits in line may be tried", DYNAMO, "            & Row.behind.does_not_exist()\n", ""),
+    Mutant(
+        "DynamoDB: two get the same place",
+        DYNAMO,
+        "same = Record.version == line.version if",
+        "same = Record.owner.exists() if",
     ),
     # ── the same rules once more, as a condition of DynamoDB ──
     Mutant("DynamoDB: drop the lease check", DYNAMO, "            & (Row.lease_until <= now)\n", ""),

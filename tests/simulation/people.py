@@ -106,7 +106,13 @@ def _submission(stage: Stage, number: int) -> Json:
         "timeout": random.choice((1, 10, 60)),
         "source_app": random.choice(("orders", "parcels")),
         **random.choice(({}, {}, {}, {"delay": random.choice((20, 899, 1000, 5000))})),
+        **random.choice(({}, {}, {}, _in_line(stage))),
     }
+
+
+def _in_line(stage: Stage) -> Json:
+    key = {"ordering_key": stage.random.choice(("first line", "second line"))}
+    return {**key, **stage.random.choice(({}, {"on_exhausted": "hold"}))}
 
 
 def _policy(stage: Stage) -> Json:

@@ -105,6 +105,21 @@ class Witness:
         self._require(
             new.wake_at is not None or new.status in FINAL, f"{task_id}: (4) it is {new.status} and has no wake_at"
         )
+        if new.request.ordering_key is not None:
+            self._look_at_line(new.line, process)
+
+    def _look_at_line(self, line: str, process: Process) -> None:
+        """The first of a line does not wait for anybody, and all others do. Whoever leaves it calls up another."""
+        for known in self._standing(line):
+            if known != self.store.get(known.task_id):
+                self.look(known.task_id, process)
+        for number, task in enumerate(self._standing(line)):
+            self._require(task.behind == (number > 0), f"{task.task_id}: stands at {number} of its line")
+
+    def _standing(self, line: str) -> list[Task]:
+        """Those who stand in a line, as they were seen last."""
+        standing = [task for task in self.tasks.values() if task.place is not None and task.line == line]
+        return sorted(standing, key=lambda task: task.place or 0)
 
     def _note(self, old: Task, new: Task, process: Process) -> None:
         if new.fence > old.fence:
@@ -150,8 +165,15 @@ class Witness:
         others.append(visit)
         twice = any(other.task_id == task_id and other.fence == fence for other in self.visits)
         self._require(not twice, f"{task_id}: (3) attempt {fence} was sent twice")
+        self._check_turn(self.tasks[task_id], fence)
         self.visits.append(visit)
         return visit
+
+    def _check_turn(self, task: Task, fence: int) -> None:
+        """Nobody who was accepted before it stands in its line, unless its claim is over and it has left the line."""
+        if task.place is not None and task.fence == fence and not task.is_final:
+            first = self._standing(task.line)[0]
+            self._require(first.task_id == task.task_id, f"{task.task_id}: went before {first.task_id} of its line")
 
     def _excused(self, *visits: Visit) -> bool:
         """The documented exceptions: a process that slept past its lease, and clocks that differ by more than it."""
@@ -198,12 +220,18 @@ class Witness:
         task = self.store.get(task_id)
         assert task is not None, f"{task_id} is gone"
         if task.status in LIVE:
-            yield f"(1) never came to an end: {task.status}"
+            if not self._is_held(task):
+                yield f"(1) never came to an end: {task.status}"
             return
         yield from self._attempts_of(task)
         if task.status is Status.EXHAUSTED:
             yield from self._notices_of(task)
         yield from self._audits_of(task)
+
+    def _is_held(self, task: Task) -> bool:
+        """Whether it waits for a task that is exhausted and was asked to hold its line."""
+        first = self._standing(task.line)[0] if task.behind else task
+        return first.status is Status.EXHAUSTED and first.request.on_exhausted == "hold"
 
     def _attempts_of(self, task: Task) -> Iterator[str]:
         attempts = self.store.attempts(task)

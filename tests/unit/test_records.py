@@ -79,6 +79,8 @@ REQUESTS = every_field(
     source_app=TEXT,
     target_app=TEXT,
     labels=TEXTS,
+    ordering_key=st.none() | TEXT,
+    on_exhausted=TEXT,
 )
 ATTEMPTS = every_field(
     Attempt,
@@ -119,6 +121,8 @@ TASKS = every_field(
     last=st.none() | ATTEMPTS,
     because=st.none() | TEXT,
     expires_at=st.none() | COUNTS,
+    place=st.none() | COUNTS,
+    behind=st.booleans(),
 )
 NOTICES = every_field(
     Notice,

@@ -57,6 +57,7 @@ def test_a_headline_says_where_a_task_stands() -> None:
         "attempts_made": 2,
         "max_attempts": 5,
         "scheduled": False,
+        "waits_in_line": False,
         "next_try_at": "2025-12-01T12:01:00.000Z",
         "because": None,
         "last_reason": "status 503 not in 2xx",

@@ -12,7 +12,7 @@ from chalicelib import life
 from chalicelib.ports import Query
 from chalicelib.records import to_json
 from chalicelib.settings import load
-from chalicelib.store import BARE, INDEXES, LISTED, Record, Row, lay_out, shard_of, task_of
+from chalicelib.store import BARE, IN_LINE, INDEXES, LISTED, Record, Row, lay_out, shard_of, task_of
 from chalicelib.task import Attempt, Expectation, Policy, Request, Status, Task, Verdict, evolve
 from infra.resources import template
 from tests.item_size import UNIT, item_size
@@ -74,6 +74,7 @@ def grown(request: Request = SAMPLE, **changes: Any) -> Task:
         **dict.fromkeys(("number", "round", "wakes"), 999),
         **dict.fromkeys(("due_at", "lease_until", "claimed_at", "claimed_before", "wake_at"), NOW),
         "expires_at": 1_999_999_999,
+        **({"place": 999_999, "behind": True} if request.ordering_key else {}),
         "status": Status.CANCELLED,
     }
     return task(request, **{**longest, **changes})
@@ -99,6 +100,13 @@ def test_the_room_that_is_reckoned_with_holds_the_longest_numbers() -> None:
     texts = (row.task_id, row.task_id, row.caller, row.digest, row.app_shard, row.request, row.last, row.because)
     assert beside == []
     assert item_size(row.serialize()) - sum(len(text.encode()) for text in texts) <= BARE
+
+
+def test_a_place_in_a_line_takes_no_more_than_is_reckoned_with() -> None:
+    ordered = grown(evolve(SAMPLE, ordering_key="order-42"))
+    row = laid_out(ordered)[0].serialize()
+    assert item_size({name: row[name] for name in ("pl", "bh")}) <= IN_LINE
+    assert size(ordered) <= UNIT
 
 
 def test_the_houses_own_example_lies_in_one_row_from_its_first_day_to_its_last() -> None:

@@ -169,7 +169,6 @@ def test_a_task_is_an_object(submitted: Json) -> None:
         ("/delay", {"delay": "30"}),
         ("/delay", {"delay": 366 * 86_400 + 1}),
         ("/idempotency_key", {"idempotency_key": "only in a batch"}),
-        ("/ordering_key", {"ordering_key": "a"}),
         ("/expect/header", {"expect": {"header": "a"}}),
         ("/retry/tries", {"retry": {"tries": 1}}),
         ("/method", {"method": "post"}),
