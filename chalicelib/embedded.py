@@ -877,6 +877,10 @@ def _read_cursor(cursor: str | None) -> Place:
 VISIBILITY = {Queue.TASKS: 540, Queue.EXHAUSTED: 360}
 """Seconds that a message in hand is hidden from others; keep in step with `infra/template.yaml`."""
 
+RUNS = {Queue.TASKS: 64, Queue.EXHAUSTED: 4}
+"""Batches of each queue that are handled at once on one computer, of ten messages at most. A batch lasts as long as
+its slowest message, so targets that hang must not hold them all: see `_may_take`."""
+
 MOST_RECEIVES = 1000
 """Receives after which a task's message goes to the exhausted queue; keep in step with `infra/template.yaml`."""
 
@@ -936,6 +940,7 @@ class EmbeddedQueues:
         sql = "DELETE FROM messages WHERE id = ? AND count = ? AND queue = ?"
         handles = [(*_handle(receipt), queue) for receipt in receipts]
         self._database.write(lambda tx: [tx.execute(sql, handle) for handle in handles])
+        self._lines[queue].ring()  # a group that had too much in hand may have more now
 
     def in_flight(self, queue: Queue) -> int:
         """About how many messages are received and not finished, as of the last second."""
@@ -1034,10 +1039,32 @@ class _Taken:
 
 def _take(tx: Transaction, *, queue: Queue, limit: int, after: str, now: float, visibility: float) -> _Taken:
     spent = _surface(tx, queue, now)
-    groups = list(islice(_groups_in_turn(tx, queue, after), limit))
+    batches = _batches(tx, queue)
+    free = RUNS[queue] - len(set().union(*batches.values()))
+    in_turn = _groups_in_turn(tx, queue, after)
+    groups = list(islice((group for group in in_turn if _may_take(len(batches.get(group, ())), free)), limit))
     offers = [(_in_hand(tx, queue, group), _ready(tx, queue, group, limit)) for group in groups]
     messages = [_hand_over(tx, message, now, visibility) for message in fairly(offers, limit)]
     return _Taken(messages, groups[-1] if groups else after, spent)
+
+
+def _batches(tx: Transaction, queue: Queue) -> Mapping[str, set[float]]:
+    """Group -> the receives of which messages are being worked on."""
+    found: dict[str, set[float]] = {}
+    sql = """SELECT DISTINCT group_name, received_at FROM messages INDEXED BY messages_in_hand
+             WHERE queue = ? AND state = 'in hand'"""
+    for group, received_at in tx.execute(sql, (queue,)):
+        found.setdefault(group, set()).add(received_at)
+    return found
+
+
+def _may_take(batches: int, free: int) -> bool:
+    """Whether a group that has messages in so many batches may have them in one more, when so many runs are free.
+
+    It may have as many as it leaves: one group half of all, two a third each. So whatever hangs, a group that has
+    none finds one free. (The threshold of Choudhury and Hahne, 1998, for buffers that many share.)
+    """
+    return batches < max(free, 1)
 
 
 def _surface(tx: Transaction, queue: Queue, now: float) -> bool:

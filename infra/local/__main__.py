@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 from chalicelib import world
-from chalicelib.embedded import EmbeddedStore
+from chalicelib.embedded import RUNS, EmbeddedStore
 from chalicelib.errors import SettingsError
 from chalicelib.ports import Queue, World
 from infra.local import receiver, server, sources, start
@@ -22,10 +22,6 @@ from infra.local.context import function
 from infra.local.start import Start
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
-
-RUNS = {Queue.TASKS: 64, Queue.EXHAUSTED: 4}
-"""Batches of each queue that are handled at once, of ten messages at most. A batch lasts as long as its slowest
-message, so a few targets that hang must not hold them all; more than 4 made nothing faster."""
 
 RECONCILE_EVERY = 5
 """Seconds. On AWS it is a minute; here a look costs nothing."""

@@ -1,0 +1,97 @@
+"""What a target that hangs does to the others: their time from acceptance to the first attempt, without it and with it.
+
+    python -m benchmarks.isolation [--rate 40] [--seconds 40] [--timeout 10]
+
+Tasks go to a good target at a steady rate, first alone; then beside as many that go to one which takes the connection
+and says nothing until the attempt is given up. Prints p50 and p99 of the good ones, and the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.local import LocalRun
+
+CLIENTS = 8
+RETRY = {"backoff": "exponential", "initial": 5, "factor": 3, "max_attempts": 5}
+
+
+def main() -> None:
+    """Run it twice and print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--rate", type=float, default=40, help="tasks a second, good ones and bad ones together")
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--timeout", type=float, default=10, help="seconds after which an attempt is given up")
+    asked = parser.parse_args()
+    alone = _waits(asked.rate / 2, 0, asked.seconds, asked.timeout)
+    beside = _waits(asked.rate / 2, asked.rate / 2, asked.seconds, asked.timeout)
+    for name, waits in (("without the bad target", alone), ("with the bad target", beside)):
+        print(f"{name:24} {len(waits)} tasks: p50 {_at(waits, 0.5):.1f} ms, p99 {_at(waits, 0.99):.1f} ms")
+    print(f"ratio of the p99s        {_at(beside, 0.99) / _at(alone, 0.99):.2f}")
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+
+
+def _waits(good: float, bad: float, seconds: float, timeout: float) -> list[float]:
+    """Submit at these rates: of the good tasks, the seconds from acceptance to the first attempt, sorted."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = LocalRun(Path(folder))
+        run.start()
+        try:
+            hanging = run.receiver.replace("127.0.0.1", "localhost") + "/hang/60"  # another host: another target
+            plan = sorted(
+                (number / rate, url)
+                for rate, url in ((good, f"{run.receiver}/ok"), (bad, hanging))
+                for number in range(int(rate * seconds))
+            )
+            task_ids = _submit(run, plan, timeout)
+            return sorted(
+                _first_attempts(run, [it for it, (_, url) in zip(task_ids, plan, strict=True) if "ok" in url])
+            )
+        finally:
+            run.stop()
+
+
+def _submit(run: LocalRun, plan: Sequence[tuple[float, str]], timeout: float) -> list[str]:
+    """Submit each at its time: the ids."""
+    began = time.perf_counter()
+
+    def submit(number: int) -> str:
+        at, url = plan[number]
+        time.sleep(max(0.0, began + at - time.perf_counter()))  # an open loop: the next one does not wait for this one
+        connection = http.client.HTTPConnection(urlsplit(run.api).netloc)
+        body = json.dumps({"url": url, "timeout": timeout, "retry": RETRY})
+        connection.request("POST", "/v1/tasks", body, {"Content-Type": "application/json"})
+        return str(json.load(connection.getresponse())["task_id"])
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return list(pool.map(submit, range(len(plan))))
+
+
+def _first_attempts(run: LocalRun, task_ids: Sequence[str]) -> list[float]:
+    """Seconds from acceptance to the first attempt. A task that had none by now is asked for again."""
+    waits = []
+    for task_id in task_ids:
+        while not (task := run.get(f"/v1/tasks/{task_id}"))["attempts"]:
+            time.sleep(0.2)  # another process gets to it
+        waits.append(_moment(task["attempts"][0]["started_at"]) - _moment(task["created_at"]))
+    return waits
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+if __name__ == "__main__":
+    main()
