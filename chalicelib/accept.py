@@ -128,7 +128,7 @@ def pass_turn(world: World, old: Task, new: Task) -> None:
     if old.place is None or old.behind or new.place is not None:
         return
     following = world.store.whose_turn(old.line, world.clock.now())
-    if following is not None and (wait := _wait_of(following, world.clock.now())) <= MOST_DELAY:
+    if following is not None and (wait := _wait_of(following, world.clock.now())) <= life.LOOKAHEAD:
         enqueue(world, following, delay=wait)
 
 

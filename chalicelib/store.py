@@ -179,8 +179,8 @@ class Record(Model):
     text = UnicodeAttribute(null=True)
     version = NumberAttribute(attr_name="v", null=True)
     reply_at = UnicodeAttribute(attr_name="laa", null=True)
-    standing = NumberAttribute(attr_name="n", null=True)
-    last = NumberAttribute(attr_name="la", null=True)
+    standing = NumberAttribute(attr_name="sl", null=True)
+    last = NumberAttribute(attr_name="lp", null=True)
     expires_at = NumberAttribute(null=True)
 
 

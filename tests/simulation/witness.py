@@ -28,6 +28,9 @@ PARKED = 40_000
 PUT_OFF = 900
 """Seconds of delay that are too long for a message of SQS."""
 
+CALLED_UP = 300
+"""Seconds until it is due of a task whose turn has come, above which no message waits for it."""
+
 NOT_SHORT = 2000
 """Seconds of a deadline that makes nobody look after a task earlier."""
 
@@ -141,7 +144,7 @@ class Witness:
         """
         task = self.tasks[task_id]
         wait = task.last.wait or 0 if task.last else task.due_at - task.created_at
-        parked = wait > (PARKED if task.last else PUT_OFF)
+        parked = wait > (PARKED if task.last else PUT_OFF if task.place is None else CALLED_UP)
         if not parked and task.status in LIVE and task.request.retry.deadline > NOT_SHORT:
             self.delays.append(f"{task_id}: its message was lost")
 
