@@ -48,6 +48,8 @@ def _lines() -> Iterator[str]:
     yield f"A resend may change {', '.join(f'`{name}`' for name in OVERRIDES.fields)}."
     yield ""
     yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} of these, each with its `idempotency_key` if it has one.'
+    yield ""
+    yield "[How retries wait](retries.md), [how later and ordered tasks go](order.md)."
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
