@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test test-thorough fuzz test-localstack simulate mutants chaos overload package clean
+.PHONY: help run test test-thorough fuzz test-localstack simulate mutants chaos overload bench package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +57,12 @@ chaos: $(VENV)/ready-to-test ## kill it at random moments, and see that nothing 
 
 overload: $(VENV)/ready-to-test ## submit more than can be delivered, for a minute: DURATION=60
 	$(BIN)/python -m tests.chaos.overload $(if $(DURATION),--seconds $(DURATION))
+
+bench: $(VENV)/ready-to-test ## what it costs and how fast it is, with ratios; some minutes
+	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.isolation
+	$(BIN)/python -m benchmarks.throughput
 
 package: $(VENV)/ready-to-test ## build and check what is deployed
 	$(BIN)/python -m infra.package

@@ -89,7 +89,7 @@ def _store(world: World, submitted: Json, shape: Record, *, caller: str, key: st
     known = world.store.add(task)
     if known is not None:
         return _recognised(known, task.digest, key)
-    log.event("task.accepted", metrics={"Accepted": 1}, task_id=task.task_id, target=request.target)
+    log.event("task.accepted", task_id=task.task_id, target=request.target)
     return task if request.ordering_key is None else world.store.get(task.task_id) or task
 
 

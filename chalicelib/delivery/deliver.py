@@ -197,7 +197,6 @@ def _told_of(task: Task, attempt: Attempt, *, waits: Place | None = None) -> Non
     log.event(
         "attempt.ended",
         metrics={
-            "Attempts": 1,
             "AttemptMs": attempt.duration_ms or 0,
             f"Attempts{str(attempt.verdict).capitalize()}": 1,
         },
