@@ -1,4 +1,4 @@
-"""The front door: every route, both queue consumers, the stream's counter, two schedules. Each body is one call.
+"""The front door: every route, both queue consumers, the stream's counter, three schedules. Each body is one call.
 
 Nothing here touches AWS at import (`chalice package` imports it), and each function imports only what it runs.
 """
@@ -80,6 +80,26 @@ def deliver_now(task_id: str) -> Response:
     return _answer("deliver_now", task_id=task_id)
 
 
+@_at("POST", "/v1/resends")
+def start_resend() -> Response:
+    return _answer("start_resend")
+
+
+@_at("GET", "/v1/resends")
+def list_resends() -> Response:
+    return _answer("list_resends")
+
+
+@_at("GET", "/v1/resends/{resend_id}")
+def look_at_resend(resend_id: str) -> Response:
+    return _answer("look_at_resend", resend_id=resend_id)
+
+
+@_at("DELETE", "/v1/resends/{resend_id}")
+def stop_resend(resend_id: str) -> Response:
+    return _answer("stop_resend", resend_id=resend_id)
+
+
 @_at("GET", "/v1/channels")
 def list_channels() -> Response:
     return _answer("list_channels")
@@ -146,6 +166,13 @@ def reconcile(event: CloudWatchEvent) -> None:
     from chalicelib.delivery.reconcile import reconcile
 
     reconcile(world.current(), seconds=45)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def resend_many(event: CloudWatchEvent) -> None:
+    from chalicelib.delivery.resend import go_on
+
+    go_on(world.current(), seconds=45)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES))

@@ -9,14 +9,15 @@ from chalicelib import life, log, submission
 from chalicelib.accept import enqueue, pass_turn
 from chalicelib.auth import Identity
 from chalicelib.change import change
+from chalicelib.delivery.resend import advance
 from chalicelib.errors import Fault, InvalidRequest, NotFound, WrongStatus
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
-from chalicelib.ports import World
-from chalicelib.shape import Field, Flag, ListOf, Record, Text, require
+from chalicelib.ports import World, query_of
+from chalicelib.shape import Field, Flag, ListOf, Number, Record, Text, Time, require
 from chalicelib.submission import NAME, content_type_faults, url_faults
-from chalicelib.task import FINAL, Audit, Channel, Json, Task
+from chalicelib.task import FINAL, Audit, Channel, Json, Resend, ResendStatus, Status, Task, evolve
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -78,6 +79,98 @@ def _audit(world: World, who: Identity, action: str, subject: str, detail: Mappi
     return Audit(
         at=world.clock.now(), actor=who.name, action=action, subject=subject, address=who.address, detail=detail or {}
     )
+
+
+# ── many tasks ───────────────────────────────────────────────────────────────────────────────────
+
+FILTER: Mapping[str, Field] = {
+    "status": Field(Text(choices=tuple(Status)), "Where the tasks stand."),
+    "source_app": Field(NAME, "The app that they come from."),
+    "target_app": Field(NAME, "The app that they go to."),
+    "target": Field(Text(most=300), "Scheme, host and port, such as https://partner.example:443."),
+    "since": Field(Time(), "Those accepted then or later."),
+    "until": Field(Time(), "Those accepted before."),
+    "q": Field(Text(most=4000), "Part of the URL."),
+}
+"""What tasks are listed by, and resent by."""
+
+_ENDED = Field(Text(choices=tuple(it for it in Status if it in FINAL)), "Where they stand; exhausted unless said.")
+
+RESENT_BY = Record(name="Filter", fields={**FILTER, "status": _ENDED})
+"""Which tasks a bulk resend takes: only those that are over can be resent."""
+
+RESEND = Record(
+    name="NewResend",
+    fields={
+        "filter": Field(RESENT_BY, "Which tasks; {} is all that are exhausted.", required=True),
+        "rate": Field(Number(least=0.01, most=1000), "Tasks that become due in a second, at most; 10 unless said."),
+        "dry_run": Field(Flag(), "Only count them."),
+    },
+    example={"filter": {"status": "exhausted", "target_app": "billing"}, "rate": 50, "dry_run": True},
+)
+
+DEFAULT_RATE = 10
+"""Tasks a second: what a partner can bear that has just recovered."""
+
+FIRST_SECONDS = 2
+"""For how long whoever begins or stops a bulk resend does so by himself. The schedule does the rest."""
+
+COUNT_SECONDS = 10
+"""For how long a dry run counts, at most: API Gateway waits for 29 seconds."""
+
+
+def find_resend(world: World, resend_id: str) -> Resend:
+    """The bulk resend with this id; raises NotFound."""
+    for it in world.store.resends():
+        if it.resend_id == resend_id:
+            return it
+    raise NotFound(f"There is no resend {resend_id[:80]}; those that are over are removed after their retention.")
+
+
+def start_resend(world: World, who: Identity, submitted: Json) -> Resend:
+    """Begin to resend all tasks of a filter. It is stored first: it goes on whatever happens to this process."""
+    now = world.clock.now()
+    begun = Resend(
+        resend_id=str(uuid.UUID(int=world.random.getrandbits(128), version=4)),
+        filter=_filter(submitted),
+        rate=submitted.get("rate") or DEFAULT_RATE,
+        actor=who.name,
+        address=who.address,
+        started_at=now,
+    )
+    detail = {"filter": begun.filter, "rate": begun.rate}
+    world.store.save_resend(begun, _audit(world, who, "start-resend", begun.resend_id, detail))
+    log.event("resend.started", resend_id=begun.resend_id, actor=who.name, filter=begun.filter, rate=begun.rate)
+    advance(world, [begun], seconds=FIRST_SECONDS)
+    return begun
+
+
+def _filter(submitted: Json) -> dict[str, Json]:
+    """The filter as it was given, and the status that goes without saying."""
+    given = {name: value for name, value in submitted["filter"].items() if value is not None}
+    return {"status": str(Status.EXHAUSTED), **given}
+
+
+def count_for_resend(world: World, submitted: Json) -> tuple[int, bool]:
+    """How many tasks match the filter just now, and whether all were counted: there is a time for it."""
+    query, until = query_of(_filter(submitted)), world.clock.now() + COUNT_SECONDS
+    count, cursor = world.store.size(query, None)
+    while cursor is not None and world.clock.now() < until:
+        more, cursor = world.store.size(query, cursor)
+        count += more
+    return count, cursor is None
+
+
+def stop_resend(world: World, who: Identity, resend_id: str) -> Resend:
+    """Let a bulk resend take no more tasks. One that is over already stays as it is. Raises NotFound."""
+    there = find_resend(world, resend_id)
+    while there.status is ResendStatus.RUNNING:
+        stopping = evolve(there, version=there.version + 1, status=ResendStatus.STOPPING)
+        if world.store.save_resend(stopping, _audit(world, who, "stop-resend", resend_id)):
+            log.event("resend.stopped", resend_id=resend_id, actor=who.name)
+            advance(world, [stopping], seconds=FIRST_SECONDS)
+        there = find_resend(world, resend_id)
+    return there
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from chalicelib import accept, admin, log, show
 from chalicelib.auth import NOBODY, Identity, identify
@@ -21,7 +20,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     WrongStatus,
 )
-from chalicelib.ports import Query, World
+from chalicelib.ports import Query, World, query_of
 from chalicelib.records import MOST_CURSOR
 from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
 from chalicelib.shape import (
@@ -39,8 +38,8 @@ from chalicelib.shape import (
     require,
     seconds,
 )
-from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
-from chalicelib.task import Json, Status, Task
+from chalicelib.submission import ANY_BATCH, BATCH, KEY, OVERRIDES, TASK
+from chalicelib.task import Json, Status, Task, evolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,16 +188,8 @@ def look(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 -
 SCHEDULED = "scheduled"
 """What the list may be asked for beside the statuses: pending tasks whose time has not come."""
 
-
-FILTER = {
-    "status": Field(Text(choices=(*Status, SCHEDULED)), "Where the tasks stand; scheduled: pending, and due later."),
-    "source_app": Field(NAME, "The app that they come from."),
-    "target_app": Field(NAME, "The app that they go to."),
-    "target": Field(Text(most=300), "Scheme, host and port, such as https://partner.example:443."),
-    "since": Field(Time(), "Those accepted then or later."),
-    "until": Field(Time(), "Those accepted before."),
-    "q": Field(Text(most=4000), "Part of the URL."),
-}
+STANDING = Text(choices=(*Status, SCHEDULED))
+FILTER = {**admin.FILTER, "status": Field(STANDING, "Where the tasks stand; scheduled: pending, and due later.")}
 PAGED = {
     "cursor": Field(Text(most=MOST_CURSOR), "Where the page begins: the cursor of the page before."),
     "limit": Field(Number(least=1, most=100, whole=True), "Tasks on a page, at most.", default=50),
@@ -214,29 +205,17 @@ PAGE = Shown(
 
 def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """Tasks, newest first, filtered, a page at a time."""
-    given, now = asked.given, world.clock.now()
-    query = Query(
-        **_standing(given["status"], now),
-        source_app=given["source_app"],
-        target_app=given["target_app"],
-        target=given["target"],
-        since=_moment(given["since"]),
-        until=_moment(given["until"]),
-        q=given["q"],
-    )
-    page = world.store.page(query, given["cursor"], given["limit"])
+    now = world.clock.now()
+    page = world.store.page(_query(asked.given, now), asked.given["cursor"], asked.given["limit"])
     return Answer(200, {"tasks": [show.headline(task, now) for task in page.tasks], "cursor": page.cursor})
 
 
-def _standing(status: str | None, now: float) -> dict[str, Any]:
-    """What a query asks for, when a list of this status is asked for."""
-    if status == SCHEDULED:
-        return {"status": Status.PENDING, "due_after": now}
-    return {"status": Status(status)} if status else {}
-
-
-def _moment(time: str | None) -> float | None:
-    return None if time is None else seconds(time)
+def _query(given: Mapping[str, Json], now: float) -> Query:
+    """What a list is asked for."""
+    asked = {name: given[name] for name in FILTER}
+    if asked["status"] != SCHEDULED:
+        return query_of(asked)
+    return evolve(query_of({**asked, "status": Status.PENDING}), due_after=now)
 
 
 def resend(world: World, who: Identity, asked: Asked) -> Answer:
@@ -252,6 +231,44 @@ def cancel(world: World, who: Identity, asked: Asked) -> Answer:
 def deliver_now(world: World, who: Identity, asked: Asked) -> Answer:
     """Make the next attempt at once, without waiting for its time."""
     return Answer(202, show.headline(admin.deliver_now(world, who, asked.ids["task_id"]), world.clock.now()))
+
+
+# ── many tasks ───────────────────────────────────────────────────────────────────────────────────
+
+SIZE = Shown(
+    name="Size",
+    fields={
+        "count": Field(show.COUNT, "Tasks that match just now."),
+        "exact": Field(Flag(), "false: there are more; counting them all takes too long."),
+    },
+)
+RESENDS = Shown(name="ResendList", fields={"resends": Field(ListOf(shape=show.RESEND), "All of them, newest first.")})
+
+
+def start_resend(world: World, who: Identity, asked: Asked) -> Answer:
+    """Resend all tasks of a filter, each as it was, at a rate; with `dry_run`, only count them."""
+    require(admin.RESEND, asked.body)
+    if asked.body.get("dry_run"):
+        count, exact = admin.count_for_resend(world, asked.body)
+        return Answer(200, {"count": count, "exact": exact})
+    begun = admin.start_resend(world, who, asked.body)
+    return Answer(202, show.resend(begun), {"Location": f"/v1/resends/{begun.resend_id}"})
+
+
+def list_resends(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """All bulk resends, newest first."""
+    return Answer(200, {"resends": [show.resend(it) for it in world.store.resends()]})
+
+
+def look_at_resend(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """How far a bulk resend has come, and its audit trail."""
+    it = admin.find_resend(world, asked.ids["resend_id"])
+    return Answer(200, show.whole_resend(it, world.store.audits(it.resend_id)))
+
+
+def stop_resend(world: World, who: Identity, asked: Asked) -> Answer:
+    """Stop a bulk resend. What it has in hand, up to a hundred tasks, is finished; what it has resent stays resent."""
+    return Answer(200, show.resend(admin.stop_resend(world, who, asked.ids["resend_id"])))
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
@@ -323,8 +340,8 @@ def stats(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 
     """Totals now, and a series by hour or by day."""
     unit = asked.given["unit"]
     step = UNITS[unit]
-    until = _or(_moment(asked.given["until"]), world.clock.now())
-    since = _or(_moment(asked.given["since"]), max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
+    until = _moment(asked.given["until"], world.clock.now())
+    since = _moment(asked.given["since"], max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
     first = since - since % step
     if not 0 <= until - first <= MOST_ROWS * step:
         fault = Fault("query:since", f"must lie before until, by at most {MOST_ROWS} {unit}s")
@@ -334,8 +351,8 @@ def stats(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 
     return Answer(200, {"totals": show.totals(world.store.totals()), "unit": unit, "series": rows})
 
 
-def _or(given: float | None, default: float) -> float:
-    return default if given is None else given
+def _moment(time: str | None, default: float) -> float:
+    return default if time is None else seconds(time)
 
 
 def ledger(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
@@ -417,6 +434,18 @@ ROUTES: Mapping[str, Route] = {
             Gives(202, "The next attempt is due now.", show.HEADLINE),
             refuses=(WrongStatus,),
         ),
+        Route(
+            "POST",
+            "/v1/resends",
+            start_resend,
+            TASKS,
+            Gives(202, "It has begun, and goes on whatever happens.", show.RESEND, LOCATION),
+            also=(Gives(200, "What a dry run has counted.", SIZE),),
+            takes=admin.RESEND,
+        ),
+        Route("GET", "/v1/resends", list_resends, TASKS, Gives(200, "The bulk resends.", RESENDS)),
+        Route("GET", "/v1/resends/{resend_id}", look_at_resend, TASKS, Gives(200, "How far it is.", show.WHOLE_RESEND)),
+        Route("DELETE", "/v1/resends/{resend_id}", stop_resend, TASKS, Gives(200, "As it is now.", show.RESEND)),
         Route("GET", "/v1/channels", list_channels, CHANNELS, Gives(200, "The channels.", ALL_CHANNELS)),
         Route(
             "POST",

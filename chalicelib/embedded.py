@@ -46,7 +46,7 @@ from chalicelib.ports import (
 )
 from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
-from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task, evolve
+from chalicelib.task import Attempt, Audit, Channel, Notice, Resend, Status, Task, evolve
 
 T = TypeVar("T")
 
@@ -136,7 +136,17 @@ CREATE TABLE lines (line TEXT NOT NULL, place INTEGER NOT NULL, task_id TEXT NOT
     WITHOUT ROWID;
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3)
+SCHEMA_4 = """
+CREATE TABLE resends (
+    resend_id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    expires_at INTEGER,
+    resend TEXT NOT NULL
+);
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -468,6 +478,11 @@ class EmbeddedStore:
         before = _read_cursor(cursor)
         return self.database.read(partial(_page, query=query, before=before, limit=limit))
 
+    def size(self, query: Query, cursor: str | None) -> tuple[int, str | None]:
+        """How many tasks match in the next part of the list, and where the part after it begins."""
+        before = _read_cursor(cursor)
+        return self.database.read(partial(_size, query=query, before=before))
+
     def due(self, now: float, limit: int) -> list[Task]:
         """Tasks whose `wake_at` is past, the longest overdue first. Rows that cannot be read are passed over."""
         sql = f"{TASKS} WHERE wake_at <= ? ORDER BY wake_at, task_id LIMIT ?"
@@ -498,6 +513,14 @@ class EmbeddedStore:
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """Remove a channel. False: there was none."""
         return self.database.write(partial(_remove_channel, channel_id=channel_id, audit=audit))
+
+    def resends(self) -> list[Resend]:
+        """All bulk resends, newest first."""
+        return self._records(Resend, "SELECT resend FROM resends ORDER BY started_at DESC, resend_id")
+
+    def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
+        """Store a bulk resend of the next version. False: it changed."""
+        return self.database.write(partial(_save_resend, resend=resend, audit=audit))
 
     def totals(self) -> Mapping[str, int]:
         """The counters of `life.tally`, all time."""
@@ -530,7 +553,10 @@ class EmbeddedStore:
         self.database.write(lambda tx: tx.execute(f"PRAGMA user_version = {len(SCHEMAS)}"))
 
     def sweep(self, now: float, limit: int) -> int:
-        """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many."""
+        """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many.
+
+        Bulk resends that have expired go as well.
+        """
         return self.database.write(partial(_sweep, now=now, limit=limit))
 
     def close(self) -> None:
@@ -544,7 +570,7 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Audit)
+R = TypeVar("R", Attempt, Notice, Channel, Resend, Audit)
 Execute = Callable[..., sqlite3.Cursor]
 
 TASKS = "SELECT task, request, task_id FROM tasks JOIN requests USING (id)"
@@ -742,12 +768,26 @@ def _remove_channel(tx: Transaction, channel_id: str, audit: Audit) -> bool:
     return _audited(tx, tx.execute("DELETE FROM channels WHERE channel_id = ?", (channel_id,)), audit)
 
 
-def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit) -> bool:
-    """Whether the change changed anything; if so, it is audited."""
-    if change.rowcount == 0:
-        return False
-    _write_audit(tx, audit)
-    return True
+def _save_resend(tx: Transaction, resend: Resend, audit: Audit | None) -> bool:
+    if resend.version > 1:
+        saved = tx.execute(
+            "UPDATE resends SET version = ?, expires_at = ?, resend = ? WHERE resend_id = ? AND version = ?",
+            (resend.version, resend.expires_at, to_json(resend), resend.resend_id, resend.version - 1),
+        )
+    else:
+        saved = tx.execute(
+            """INSERT INTO resends (resend_id, version, started_at, expires_at, resend) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (resend_id) DO NOTHING""",
+            (resend.resend_id, resend.version, resend.started_at, resend.expires_at, to_json(resend)),
+        )
+    return _audited(tx, saved, audit)
+
+
+def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bool:
+    """Whether the change changed anything; if so, it is audited, if it is to be."""
+    if change.rowcount and audit is not None:
+        _write_audit(tx, audit)
+    return change.rowcount > 0
 
 
 def _sweep(tx: Transaction, now: float, limit: int) -> int:
@@ -758,6 +798,7 @@ def _sweep(tx: Transaction, now: float, limit: int) -> int:
         tx.execute("DELETE FROM attempts WHERE task_id = ?", (task_id,))
         tx.execute("DELETE FROM notices WHERE task_id = ?", (task_id,))
         tx.execute("DELETE FROM audits WHERE subject = ?", (task_id,))
+    tx.execute("DELETE FROM resends WHERE expires_at <= ?", (now,))
     return len(expired)
 
 
@@ -797,6 +838,9 @@ ROWS = "SELECT status, count(*), sum(created_at < ?) FROM tasks INDEXED BY tasks
 MOST_EXAMINED = 5000
 """Rows that one page looks at, at most: some ten milliseconds, however rare the matches are."""
 
+MOST_COUNTED = 100_000
+"""Rows that one look for the size of the list counts, at most: about a tenth of a second."""
+
 Place = tuple[float, str]
 """Where a task stands in the list: created_at and task_id. A page holds what stands before a place."""
 
@@ -814,6 +858,16 @@ def _page(connection: sqlite3.Connection, query: Query, before: Place, limit: in
     there_is_more = next(rows, None) is not None
     tasks = list(_readable(connection.execute(f"{TASKS} WHERE id = ?", (row,)).fetchone() for row in found))
     return Page(tasks, _cursor(place) if there_is_more else None)
+
+
+def _size(connection: sqlite3.Connection, query: Query, before: Place) -> tuple[int, str | None]:
+    rows = _listed(connection, query, before)
+    matching = 0
+    place = before
+    for _, created_at, task_id, wanted in islice(rows, MOST_COUNTED):
+        place = (created_at, task_id)
+        matching += wanted
+    return matching, None if next(rows, None) is None else _cursor(place)
 
 
 def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iterator[tuple[int, float, str, int]]:

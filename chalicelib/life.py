@@ -266,19 +266,23 @@ def cancel(task: Task, *, now: float, retention: float) -> Task:
     )
 
 
-def resend(task: Task, request: Request, *, now: float, grace: float) -> Task:
-    """A new round of a final task, with `request` (the same, or with parts overridden). Attempts are kept."""
+def resend(task: Task, request: Request, *, now: float, grace: float, due_at: float = 0) -> Task:
+    """A new round of a final task, with `request` (the same, or with parts overridden). Attempts are kept.
+
+    It begins now, or at `due_at` when that is later; its deadline counts from then.
+    """
+    begins = max(now, due_at)
     return _become(
         task,
         Status.PENDING,
         now,
         request=request,
         round=task.round + 1,
-        round_started_at=now,
+        round_started_at=begins,
         number=0,
         ticket=task.ticket + 1,
-        due_at=now,
-        wake_at=_net(max(now, task.lease_until), grace, until=now + request.retry.deadline),
+        due_at=begins,
+        wake_at=_net(max(begins, task.lease_until), grace, until=begins + request.retry.deadline),
         wakes=0,
         because=None,
         expires_at=None,

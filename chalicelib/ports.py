@@ -7,16 +7,17 @@ Each port has an AWS adapter (`store.py`, `queues.py`), an embedded one (`embedd
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.settings import Settings
-from chalicelib.task import Attempt, Audit, Channel, Notice, Status, Task
+from chalicelib.shape import seconds
+from chalicelib.task import Attempt, Audit, Channel, Json, Notice, Resend, Status, Task
 
 
 class Clock(Protocol):
@@ -59,6 +60,14 @@ class Query:
             and (self.until is None or task.created_at < self.until)
             and (self.q is None or self.q in request.url)
         )
+
+
+def query_of(asked: Mapping[str, Json]) -> Query:
+    """The query that the words of the API stand for: a member that is absent or null means any, times are RFC 3339."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    readers: Mapping[str, Callable[[str], object]] = {"status": Status, "since": seconds, "until": seconds}
+    values: dict[str, Any] = {name: readers.get(name, str)(value) for name, value in given.items()}
+    return Query(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,13 @@ class Store(Protocol):
         """A page of the list. Raises InvalidRequest for a cursor that is none."""
         ...
 
+    def size(self, query: Query, cursor: str | None) -> tuple[int, str | None]:
+        """How many tasks match in the next part of the list, and where the part after it begins (None: there is none).
+
+        A part is as large as can be counted in a moment. Raises InvalidRequest for a cursor that is none.
+        """
+        ...
+
     def due(self, now: float, limit: int) -> list[Task]:
         """Tasks whose `wake_at` is past, the longest overdue first."""
         ...
@@ -147,6 +163,14 @@ class Store(Protocol):
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """Remove a channel. False: there was none."""
+        ...
+
+    def resends(self) -> list[Resend]:
+        """All bulk resends that have not expired, newest first."""
+        ...
+
+    def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
+        """Store a bulk resend whose `version` is one more than the stored one's (0: none). False: it changed."""
         ...
 
     def totals(self) -> Mapping[str, int]:

@@ -1,4 +1,4 @@
-"""How tasks, attempts, notices, channels and problems are shown: JSON for the API. Pure. Secrets are left out here.
+"""How tasks, attempts, notices, channels and the rest are shown: JSON for the API. Pure. Secrets are left out here.
 
 Beside each function stands the shape of what it makes; tests hold the two together.
 """
@@ -26,6 +26,8 @@ from chalicelib.task import (
     NoticeStatus,
     Policy,
     Request,
+    Resend,
+    ResendStatus,
     Status,
     Task,
     Verdict,
@@ -316,6 +318,54 @@ def whole(
         "notices": [_notice(notice, task.round) for notice in notices],
         "audit": [_audit(audit) for audit in audits],
     }
+
+
+# ── many tasks ───────────────────────────────────────────────────────────────────────────────────
+
+RESEND = Shown(
+    name="Resend",
+    fields={
+        "resend_id": Field(ID, "Its id; each task that it resends names it in its audit trail."),
+        "status": Field(Text(choices=tuple(ResendStatus)), "Where it stands."),
+        "filter": Field(MapOf(shape=Anything()), "Which tasks it resends."),
+        "rate": Field(AMOUNT, "Tasks that become due in a second, at most."),
+        "matched": Field(COUNT, "Tasks that it has found so far."),
+        "resent": Field(COUNT, "Those of them that have a new round."),
+        "passed_over": Field(COUNT, "Those that were changed since it began: resent by others, or gone."),
+        "failed": Field(COUNT, "Those that could not be resent; the log says why."),
+        "actor": Field(TEXT, "Who began it."),
+        "started_at": Field(TIME, "When it began."),
+        "ended_at": Field(OrNull(TIME), "When it was over."),
+    },
+)
+
+
+def resend(it: Resend) -> dict[str, Json]:
+    """A bulk resend in a list."""
+    return {
+        "resend_id": it.resend_id,
+        "status": it.status,
+        "filter": it.filter,
+        "rate": it.rate,
+        "matched": it.matched,
+        "resent": it.resent,
+        "passed_over": it.passed_over,
+        "failed": it.failed,
+        "actor": it.actor,
+        "started_at": time(it.started_at),
+        "ended_at": time(it.ended_at),
+    }
+
+
+WHOLE_RESEND = Shown(
+    name="WholeResend",
+    fields={**RESEND.fields, "audit": Field(ListOf(shape=AUDIT), "What operators did to it, the newest last.")},
+)
+
+
+def whole_resend(it: Resend, audits: Iterable[Audit]) -> dict[str, Json]:
+    """A bulk resend with its audit trail."""
+    return {**resend(it), "audit": [_audit(audit) for audit in audits]}
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────

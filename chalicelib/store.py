@@ -10,6 +10,7 @@
     line#<line> <place>                  who stands there
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
     channels    <channel_id>             a channel
+    resends     <resend_id>              a bulk resend
     apps        <source_app>             a source app that has tasks
     ledger      checked, recount         the last check of the ledger, and the recount of rows under way
     counters#N  total, hour#.., day#..   counters, spread over the shards
@@ -57,7 +58,20 @@ from chalicelib.life import Refused, Spent, Stale
 from chalicelib.ports import Page, Query
 from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
 from chalicelib.settings import Settings
-from chalicelib.task import FINAL, Attempt, Audit, Channel, Expectation, Notice, Policy, Request, Status, Task
+from chalicelib.task import (
+    FINAL,
+    Attempt,
+    Audit,
+    Channel,
+    Expectation,
+    Notice,
+    Policy,
+    Request,
+    Resend,
+    Status,
+    Task,
+    evolve,
+)
 
 Item = Mapping[str, Any]
 """An item or a key as DynamoDB speaks: attribute -> {type: value}."""
@@ -91,6 +105,9 @@ READ_BATCH = 100
 
 EXAMINED = READ_BATCH
 """Rows that one page of the list looks at, at most."""
+
+COUNTED_KEYS = 10_000
+"""Keys of an index that one look for the size of the list counts, at most: about a megabyte."""
 
 PASSED_OVER = 1000
 """Rows that one look for what is due passes over, at most, because they cannot be read or have changed since."""
@@ -713,8 +730,21 @@ class DynamoStore:
             return Page(tasks[:limit], _cursor(made(tasks[limit - 1])))
         return Page(tasks, _cursor(found[seen - 1][0]) if seen < len(found) else None)
 
-    def _newest(self, query: Query, cursor: str | None) -> list[tuple[str, Key]]:
-        """The newest tasks after the cursor that may match, as (made, key): one more than are examined."""
+    def size(self, query: Query, cursor: str | None) -> tuple[int, str | None]:
+        """See `Store.size`. Where the keys of the index tell all that is asked for, no row is read."""
+        by_keys = _told_by_keys(query)
+        most = COUNTED_KEYS if by_keys else EXAMINED
+        found = self._newest(query, cursor, most)
+        part = found[:most]
+        if by_keys:
+            before = _ms(query.until) if query.until is not None else "~"
+            matching = sum(made < before for made, _ in part)
+        else:
+            matching = len(self._matching((key for _, key in part), query.matches))
+        return matching, _cursor(part[-1][0]) if len(found) > most else None
+
+    def _newest(self, query: Query, cursor: str | None, most: int = EXAMINED) -> list[tuple[str, Key]]:
+        """The newest tasks after the cursor that may match, as (made, key): up to one more than `most`."""
         low = _ms(query.since) if query.since is not None else "0"
         after = _place(cursor) if cursor is not None else "~"
         high = min(after, f"{_ms(query.until)}~" if query.until is not None else "~")
@@ -722,11 +752,11 @@ class DynamoStore:
             return []
         index, partitions = self._partitions(query)
         within = Row.made.between(low, high)
-        wanted = EXAMINED + 2  # the cursor's own task is among them
+        wanted = most + 2  # the cursor's own task is among them
         items = self._merged(index, partitions, within, wanted, newest=True)
         places = ((item["made"]["S"], _key(item)) for item in items)
         once = (place for place, _ in groupby(places))  # one that just moved is in two partitions
-        return list(islice((place for place in once if place[0] != after), EXAMINED + 1))
+        return list(islice((place for place in once if place[0] != after), most + 1))
 
     def _merged(
         self, index: str, partitions: Sequence[str], within: Condition, wanted: int, *, newest: bool = False
@@ -826,6 +856,18 @@ class DynamoStore:
         except Stands:
             return False
         return True
+
+    # ── bulk resends ─────────────────────────────────────────────────────────────────────────────
+
+    def resends(self) -> list[Resend]:
+        """See `Store.resends`."""
+        found = [from_json(Resend, record.text) for record in self._records("resends")]
+        return sorted(found, key=lambda resend: (-resend.started_at, resend.resend_id))
+
+    def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
+        """See `Store.save_resend`."""
+        record = Record("resends", resend.resend_id, text=to_json(resend), expires_at=resend.expires_at)
+        return self._save(record, resend.version, audit)
 
     # ── sums ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -935,6 +977,12 @@ class DynamoStore:
     def _records(self, owner: str, prefix: str | None = None) -> list[Record]:
         within = Record.name.startswith(prefix) if prefix else None
         return [Record.from_raw_data(dict(item)) for item in self._table.query(owner, within, consistent_read=True)]
+
+
+def _told_by_keys(query: Query) -> bool:
+    """Whether each key that the index gives for the query matches it, but for those of its last millisecond."""
+    known = Query(status=query.status) if query.status in LISTED else Query(source_app=query.source_app)
+    return evolve(query, since=None, until=None) == known
 
 
 def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:

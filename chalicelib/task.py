@@ -1,4 +1,4 @@
-"""The nouns: Task, Attempt, Notice, Channel and their parts. Frozen facts; `evolve` makes the next one.
+"""The nouns: Task, Attempt, Notice, Channel, Resend and their parts. Frozen facts; `evolve` makes the next one.
 
 Times are seconds since the epoch (UTC, float), durations are seconds unless the name ends in `_ms`.
 How a task may change stands in `life.py`.
@@ -280,6 +280,52 @@ class Channel:
             and (not self.source_apps or request.source_app in self.source_apps)
             and (not self.target_apps or request.target_app in self.target_apps)
         )
+
+
+class ResendStatus(StrEnum):
+    """Where a bulk resend stands. The two last are final."""
+
+    RUNNING = "running"  # it goes through the tasks of its filter
+    STOPPING = "stopping"  # somebody stopped it: it finishes what it has in hand, and takes nothing more
+    STOPPED = "stopped"  # it was stopped before it had seen every task
+    DONE = "done"  # it has seen every task of its filter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """One action that resends many tasks: those of `filter` (as submitted), `rate` of them a second.
+
+    `hand`: the ids of the tasks that it is at; `cursor`: where the page after those begins in the list; `walked`: there
+    is none. `next_at`: when the next task that it resends is due, at the earliest. `actor` and `address`: who began it.
+    """
+
+    resend_id: str
+    filter: Mapping[str, Json]
+    rate: float
+    actor: str
+    address: str
+    status: ResendStatus = ResendStatus.RUNNING
+    version: int = 1
+    started_at: float
+    ended_at: float | None = None
+    cursor: str | None = None
+    walked: bool = False
+    hand: tuple[str, ...] = ()
+    next_at: float = 0
+    resent: int = 0
+    passed_over: int = 0
+    failed: int = 0
+    expires_at: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in (ResendStatus.STOPPED, ResendStatus.DONE)
+
+    @property
+    def matched(self) -> int:
+        """Tasks that it has found so far."""
+        return self.resent + self.passed_over + self.failed + len(self.hand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import CHANNEL
+from chalicelib.admin import CHANNEL, RESEND, RESENT_BY
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
-from chalicelib.task import NoticeStatus, Status, Verdict
+from chalicelib.task import NoticeStatus, ResendStatus, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -50,6 +50,8 @@ def _lines() -> Iterator[str]:
     yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} of these, each with its `idempotency_key` if it has one.'
     yield ""
     yield "[How retries wait](retries.md), [how later and ordered tasks go](order.md)."
+    yield from _section("A bulk resend, as submitted", ("field", "form", "meaning"), _fields(RESEND))
+    yield from _section("Its `filter`", ("field", "form", "meaning"), _fields(RESENT_BY))
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
@@ -60,6 +62,7 @@ def _lines() -> Iterator[str]:
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
     yield from _section("Kind of a failed attempt", ("kind", "meaning"), _words(errors.Kind))
     yield from _section("Status of a notice", ("status", "meaning"), _words(NoticeStatus))
+    yield from _section("Status of a bulk resend", ("status", "meaning"), _words(ResendStatus))
     yield from _section("Error codes", ("status", "code", "when"), _codes())
     yield from _section("Settings", ("variable", "default", "meaning"), _settings())
 

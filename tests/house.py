@@ -12,6 +12,7 @@ from chalicelib import api
 from chalicelib.consume import consume
 from chalicelib.delivery.deliver import deliver
 from chalicelib.delivery.reconcile import reconcile
+from chalicelib.delivery.resend import go_on
 from chalicelib.embedded import open_embedded
 from chalicelib.errors import SendFailed
 from chalicelib.notify.notify import tell
@@ -123,7 +124,7 @@ class House:
         return len(received)
 
     def pass_time(self, seconds: float, *, step: float = 1) -> None:
-        """Let time pass: the consumers work all the while, the reconciler every minute."""
+        """Let time pass: the consumers work all the while, the schedules every minute."""
         end = self.clock.at + seconds
         while self.clock.at < end:
             while self.work():
@@ -131,6 +132,7 @@ class House:
             self.clock.at = min(end, self.clock.at + step)
             if self.clock.at % 60 < step:
                 reconcile(self.world, seconds=45)
+                go_on(self.world, seconds=45)
         while self.work():
             continue
 

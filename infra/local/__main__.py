@@ -26,6 +26,9 @@ CONSOLE = Path(__file__).resolve().parents[2] / "console"
 RECONCILE_EVERY = 5
 """Seconds. On AWS it is a minute; here a look costs nothing."""
 
+RESEND_EVERY = 1
+"""Seconds. On AWS it is a minute."""
+
 CHECK_EVERY = 60
 """Seconds. On AWS it is five minutes; here a million tasks are counted in one or two tenths of a second."""
 
@@ -129,6 +132,7 @@ def _sources(here: World) -> list[sources.Loop]:
     loops = [_upkeep(here)]
     for name, scheduled, pause in (
         ("reconcile", app.reconcile, RECONCILE_EVERY),
+        ("resend-many", app.resend_many, RESEND_EVERY),
         ("check-ledger", app.check_ledger, CHECK_EVERY),
     ):
         loops.append(sources.schedule(function(name, scheduled, FUNCTION_SECONDS), pause=pause))

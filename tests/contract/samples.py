@@ -17,6 +17,7 @@ from chalicelib.task import (
     Notice,
     Policy,
     Request,
+    Resend,
     Task,
     Verdict,
     evolve,
@@ -106,6 +107,19 @@ def channel(channel_id: str = "team", *, at: float = NOW, **changes: Any) -> Cha
         version=1,
         created_at=at,
         updated_at=at,
+    )
+    return evolve(fresh, **changes)
+
+
+def resend(resend_id: str = "again", *, at: float = NOW, **changes: Any) -> Resend:
+    """A bulk resend that is about to be stored for the first time."""
+    fresh = Resend(
+        resend_id=resend_id,
+        filter={"status": "exhausted", "q": "回调"},
+        rate=2.5,
+        actor="晓明",
+        address="192.0.2.7",
+        started_at=at,
     )
     return evolve(fresh, **changes)
 

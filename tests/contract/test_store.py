@@ -33,6 +33,7 @@ from tests.contract.samples import (
     channel,
     notice,
     request,
+    resend,
     task,
 )
 from tests.contract.steps import added, cancelled, claimed, delivered, exhausted, failed, replaced
@@ -814,3 +815,91 @@ def test_a_store_with_nothing_in_it_has_counted_nothing(store_backend: StoreBack
 
 def test_a_store_that_can_serve_answers(store: Store) -> None:
     store.ping()
+
+
+# ── bulk resends ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_bulk_resend_is_saved_by_whoever_knows_its_version(store: Store) -> None:
+    first = resend()
+    assert store.save_resend(first, audit("again", action="start-resend"))
+    assert not store.save_resend(first, audit("again", action="start-resend", at=NOW + 1))
+    second = evolve(first, version=2, hand=("a", "b"), cursor="c", next_at=NOW + 0.25, resent=3)
+    assert store.save_resend(second)
+    assert not store.save_resend(second)
+    assert not store.save_resend(evolve(second, version=2, resent=99), audit("again", action="stop-resend"))
+    assert store.resends() == [second]
+    assert [one.action for one in store.audits("again")] == ["start-resend"]
+
+
+def test_bulk_resends_come_newest_first(store: Store) -> None:
+    made = [resend("m", at=NOW + 1), resend("z", at=NOW), resend("a", at=NOW)]
+    for one in made:
+        assert store.save_resend(one)
+    assert [one.resend_id for one in store.resends()] == ["m", "a", "z"]
+
+
+def test_a_bulk_resend_that_is_over_leaves_when_it_expires(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    over, runs = resend("over", expires_at=int(NOW + DAY)), resend("runs")
+    for one in (over, runs):
+        assert store.save_resend(one)
+    store_backend.expire(NOW + DAY - 1)
+    assert len(store.resends()) == 2
+    store_backend.expire(NOW + DAY + 1)
+    assert store.resends() == [runs]
+
+
+# ── how many there are ───────────────────────────────────────────────────────────────────────────
+
+
+def _counted(store: Store, query: Query) -> int:
+    total, cursor = store.size(query, None)
+    while cursor is not None:
+        more, cursor = store.size(query, cursor)
+        total += more
+    return total
+
+
+def _all(store: Store, query: Query) -> list[str]:
+    page = store.page(query, None, 7)
+    tasks = [*page.tasks]
+    while page.cursor is not None:
+        page = store.page(query, page.cursor, 7)
+        tasks += page.tasks
+    return [one.task_id for one in tasks]
+
+
+@pytest.mark.parametrize("part", [3, 10_000])
+def test_the_size_of_a_list_is_the_number_of_its_tasks(
+    store_backend: StoreBackend, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    """However small the parts are in which it is counted."""
+    monkeypatch.setattr("chalicelib.store.COUNTED_KEYS", part)
+    monkeypatch.setattr("chalicelib.store.EXAMINED", min(part, 100))
+    monkeypatch.setattr("chalicelib.embedded.MOST_COUNTED", part)
+    store = store_backend.store
+    for n in range(12):
+        asked = request(source_app="orders" if n % 2 else "parcels", target_app="billing" if n % 3 else "stock")
+        new = added(store, task(at=NOW + n // 2, asked=asked))
+        if n % 4:
+            cancelled(store, new, NOW + 20)
+    store_backend.settle()
+    queries = [
+        Query(status=Status.CANCELLED),
+        Query(status=Status.CANCELLED, since=NOW + 2, until=NOW + 5),
+        Query(status=Status.CANCELLED, source_app="orders"),
+        Query(status=Status.CANCELLED, target_app="billing", q="callback"),
+        Query(status=Status.PENDING),
+        Query(source_app="orders", until=NOW + 3),
+        Query(status=Status.EXHAUSTED),
+        Query(q="elsewhere"),
+        Query(),
+    ]
+    assert [_counted(store, query) for query in queries] == [len(_all(store, query)) for query in queries]
+    assert _counted(store, Query(status=Status.CANCELLED)) == 9
+
+
+def test_the_size_of_a_list_asked_for_with_a_cursor_that_is_none_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidRequest):
+        store.size(Query(), "no cursor")

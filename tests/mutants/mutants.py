@@ -93,8 +93,8 @@ MUTANTS = (
     Mutant(
         "a resend goes on counting",
         LIFE,
-        "        round_started_at=now,\n        number=0,\n",
-        "        round_started_at=now,\n",
+        "        round_started_at=begins,\n        number=0,\n",
+        "        round_started_at=begins,\n",
     ),
     # ── nothing is lost ──
     Mutant(

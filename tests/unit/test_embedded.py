@@ -38,6 +38,7 @@ from tests.contract.samples import (
     channel,
     notice,
     request,
+    resend,
     task,
 )
 
@@ -259,6 +260,8 @@ def test_a_file_of_the_first_version_opens_with_all_it_has_and_does_all_there_is
             assert (found.accepted, found.balanced) == (3, True)
             store.recount(NOW, RETENTION)
             assert store.checked() == found
+            store.save_resend(resend())
+            assert store.resends() == [resend()]
         assert version(first_version) == len(embedded.SCHEMAS) > 1
 
 

@@ -19,6 +19,8 @@ from chalicelib.task import (
     NoticeStatus,
     Policy,
     Request,
+    Resend,
+    ResendStatus,
     Status,
     Task,
     Verdict,
@@ -158,6 +160,26 @@ CHANNELS = every_field(
     created_at=TIMES,
     updated_at=TIMES,
 )
+RESENDS = every_field(
+    Resend,
+    resend_id=TEXT,
+    filter=st.dictionaries(TEXT, TEXT, max_size=3),
+    rate=TIMES,
+    actor=TEXT,
+    address=TEXT,
+    status=st.sampled_from(ResendStatus),
+    version=COUNTS,
+    started_at=TIMES,
+    ended_at=st.none() | TIMES,
+    cursor=st.none() | TEXT,
+    walked=st.booleans(),
+    hand=st.lists(TEXT, max_size=3).map(tuple),
+    next_at=TIMES,
+    resent=COUNTS,
+    passed_over=COUNTS,
+    failed=COUNTS,
+    expires_at=st.none() | COUNTS,
+)
 AUDITS = every_field(
     Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.dictionaries(TEXT, JSON, max_size=3)
 )
@@ -171,8 +193,8 @@ def kinds(value: Any) -> Any:
 
 
 @share(0.6)
-@given(TASKS | NOTICES | CHANNELS | AUDITS)
-def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Audit) -> None:
+@given(TASKS | NOTICES | CHANNELS | RESENDS | AUDITS)
+def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Resend | Audit) -> None:
     text = to_json(record)
     text.encode()  # what cannot be stored as UTF-8 raises here
     again = from_json(type(record), text)

@@ -1,0 +1,249 @@
+"""The routes of bulk resends, and what becomes of the tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from chalicelib.delivery.resend import AHEAD, PAGE
+from chalicelib.ports import Outgoing, Reply
+from tests.house import House, in_turn, reply
+
+PARTNER = "https://partner.example/callback"
+DOWN, UP = reply(500, "no"), reply(200, "ok")
+
+
+def with_exhausted(count: int, **members: Any) -> tuple[House, list[str]]:
+    """A house in which so many tasks are exhausted, a moment ago."""
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    task_ids = [house.submit(PARTNER, retry={"max_attempts": 1}, **members) for _ in range(count)]
+    house.pass_time(1)
+    assert {house.look(task_id)["status"] for task_id in task_ids} == {"exhausted"}
+    house.outside.answers[PARTNER] = in_turn(UP)
+    house.outside.sent.clear()
+    return house, task_ids
+
+
+def start(house: House, **body: Any) -> dict[str, Any]:
+    status, shown = house.call("start_resend", {"filter": {}, **body})
+    assert status == 202, shown
+    return dict(shown)
+
+
+def look(house: House, resend_id: str) -> dict[str, Any]:
+    status, shown = house.call("look_at_resend", path={"resend_id": resend_id})
+    assert status == 200, shown
+    return dict(shown)
+
+
+def counts(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: shown[name] for name in ("status", "matched", "resent", "passed_over", "failed")}
+
+
+def done(resent: int, passed_over: int = 0) -> dict[str, Any]:
+    matched = resent + passed_over
+    return {"status": "done", "matched": matched, "resent": resent, "passed_over": passed_over, "failed": 0}
+
+
+def test_each_exhausted_task_is_resent_once_with_all_its_tries() -> None:
+    house, task_ids = with_exhausted(3)
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    begun = start(house, rate=1000)
+    house.pass_time(120)
+    assert counts(look(house, begun["resend_id"])) == done(3)
+    for task_id in task_ids:
+        task = house.look(task_id)
+        assert (task["status"], task["round"], task["attempts_made"]) == ("exhausted", 2, 1), "and fails again"
+        assert [it["round"] for it in task["attempts"]] == [1, 2]
+
+
+def test_a_dry_run_counts_and_changes_nothing() -> None:
+    house, task_ids = with_exhausted(3)
+    status, body = house.call("start_resend", {"filter": {"source_app": "default"}, "dry_run": True})
+    assert (status, body) == (200, {"count": 3, "exact": True})
+    house.pass_time(120)
+    assert house.call("list_resends")[1] == {"resends": []}
+    assert {house.look(task_id)["round"] for task_id in task_ids} == {1}
+
+
+def test_a_dry_run_that_takes_too_long_says_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, _ = with_exhausted(3)
+    monkeypatch.setattr("chalicelib.embedded.MOST_COUNTED", 2)
+    monkeypatch.setattr("chalicelib.admin.COUNT_SECONDS", 0)
+    body = {"filter": {}, "dry_run": True}
+    assert house.call("start_resend", body) == (200, {"count": 2, "exact": False})
+
+
+@pytest.mark.parametrize(
+    ("asked", "resent"),
+    [
+        ({}, {"a", "b"}),
+        ({"status": "exhausted", "source_app": "orders"}, {"a"}),
+        ({"target_app": "billing", "target": None}, {"b"}),
+        ({"target": "https://partner.example:443", "q": "/callback/b"}, {"b"}),
+        ({"status": "cancelled"}, {"c"}),
+        ({"status": "delivered"}, set()),
+        ({"until": "2025-12-01T12:00:00Z"}, set()),
+        ({"since": "2025-12-01T12:00:00Z"}, {"a", "b"}),
+    ],
+)
+def test_the_filter_says_which(asked: dict[str, str], resent: set[str]) -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    failing = {"retry": {"max_attempts": 1}}
+    task_ids = {
+        "a": house.submit(f"{PARTNER}/a", source_app="orders", **failing),
+        "b": house.submit(f"{PARTNER}/b", target_app="billing", **failing),
+    }
+    house.work()
+    task_ids["c"] = house.submit(f"{PARTNER}/c")
+    house.call("cancel", path={"task_id": task_ids["c"]})
+    start(house, filter=asked)
+    house.pass_time(60)
+    assert {name for name, task_id in task_ids.items() if house.look(task_id)["round"] == 2} == resent
+
+
+def test_the_action_is_audited_once_and_each_task_says_which_action_resent_it() -> None:
+    house, task_ids = with_exhausted(2)
+    begun = start(house, filter={"source_app": "default"}, rate=5)
+    house.pass_time(60)
+    [entry] = look(house, begun["resend_id"])["audit"]
+    assert (entry["action"], entry["actor"], entry["address"]) == ("start-resend", "anyone", "192.0.2.7")
+    assert entry["detail"] == {"filter": {"status": "exhausted", "source_app": "default"}, "rate": 5}
+    for task_id in task_ids:
+        [resent] = house.look(task_id)["audit"]
+        assert (resent["action"], resent["actor"], resent["address"]) == ("resend", "anyone", "192.0.2.7")
+        assert resent["detail"] == {"round": 2, "changed": [], "resend_id": begun["resend_id"]}
+
+
+def test_the_rate_holds_in_each_second_and_over_the_minutes() -> None:
+    house, task_ids = with_exhausted(PAGE + 50)
+    came: Counter[float] = Counter()
+
+    def answer(_: Outgoing) -> Reply:
+        came[house.clock.at // 1] += 1
+        return UP
+
+    house.outside.answers[PARTNER] = answer
+    start(house, rate=0.5)
+    house.pass_time(AHEAD)
+    assert sum(came.values()) <= AHEAD / 2 + 1
+    house.pass_time(240)
+    assert sum(came.values()) == len(task_ids)
+    assert max(came.values()) == 1
+    assert min(later - sooner for sooner, later in zip(sorted(came)[:-1], sorted(came)[1:], strict=True)) == 2
+
+
+def test_a_round_that_begins_later_has_its_deadline_from_then() -> None:
+    house, task_ids = with_exhausted(10)
+    for task_id in task_ids:
+        house.call("resend", {"retry": {"max_attempts": 1, "deadline": 5}}, path={"task_id": task_id})
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    house.pass_time(2)
+    house.outside.answers[PARTNER] = in_turn(UP)
+    start(house, rate=0.2)
+    shown = [house.look(task_id) for task_id in task_ids]
+    assert {it["status"] for it in shown} == {"pending"}
+    assert len({it["next_try_at"] for it in shown}) == 10
+    house.pass_time(60)
+    assert {house.look(task_id)["status"] for task_id in task_ids} == {"delivered"}
+
+
+def test_one_that_is_stopped_takes_no_more_tasks() -> None:
+    house, task_ids = with_exhausted(PAGE + 50)
+    begun = start(house, rate=0.5)
+    house.pass_time(2)
+    status, stopped = house.call("stop_resend", path={"resend_id": begun["resend_id"]})
+    assert (status, stopped["status"] in ("stopping", "stopped")) == (200, True)
+    house.pass_time(300)
+    shown = look(house, begun["resend_id"])
+    assert shown["status"] == "stopped"
+    assert shown["ended_at"] is not None
+    assert 0 < shown["resent"] == shown["matched"] < len(task_ids)
+    assert Counter(house.look(task_id)["round"] for task_id in task_ids)[2] == shown["resent"]
+    assert [it["action"] for it in shown["audit"]] == ["start-resend", "stop-resend"]
+
+
+def test_one_that_is_over_is_stopped_without_effect() -> None:
+    house, _ = with_exhausted(1)
+    begun = start(house)
+    for _ in range(2):
+        status, shown = house.call("stop_resend", path={"resend_id": begun["resend_id"]})
+        assert (status, counts(shown)) == (200, done(1))
+    assert [it["action"] for it in look(house, begun["resend_id"])["audit"]] == ["start-resend"]
+
+
+def test_a_task_that_was_resent_by_somebody_else_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, task_ids = with_exhausted(3)
+    monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
+    begun = start(house)
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    house.clock.at += 1
+    house.call("resend", path={"task_id": task_ids[0]})
+    house.work()
+    house.pass_time(60)
+    assert counts(look(house, begun["resend_id"])) == done(2, passed_over=1)
+    assert {house.look(task_id)["round"] for task_id in task_ids} == {2}
+
+
+def test_two_of_the_same_tasks_resend_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, task_ids = with_exhausted(5)
+    monkeypatch.setattr("chalicelib.delivery.resend.PAGE", 2)
+    monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
+    both = [start(house)["resend_id"] for _ in range(2)]
+    house.pass_time(60)
+    shown = [look(house, resend_id) for resend_id in both]
+    assert {it["status"] for it in shown} == {"done"}
+    assert sum(it["resent"] for it in shown) == 5
+    assert {house.look(task_id)["round"] for task_id in task_ids} == {2}
+
+
+def test_one_that_fails_does_not_keep_the_others_from_their_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, _ = with_exhausted(1)
+    monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
+    other = start(house)
+    broken = start(house, filter={"source_app": "broken"})
+    page = house.world.store.page
+
+    def fail_for_one(query: Any, *more: Any) -> Any:
+        if query.source_app == "broken":
+            raise ZeroDivisionError
+        return page(query, *more)
+
+    monkeypatch.setattr(house.world.store, "page", fail_for_one)
+    house.pass_time(60)
+    assert counts(look(house, other["resend_id"])) == done(1)
+    assert look(house, broken["resend_id"])["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/filter"),
+        ({"filter": {"status": "retrying"}}, "/filter/status"),
+        ({"filter": {"colour": "red"}}, "/filter/colour"),
+        ({"filter": {"since": "yesterday"}}, "/filter/since"),
+        ({"filter": {}, "rate": 0}, "/rate"),
+        ({"filter": {}, "rate": 1001}, "/rate"),
+        ({"filter": {}, "dry_run": "yes"}, "/dry_run"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(body: dict[str, Any], pointer: str) -> None:
+    status, problem = House().call("start_resend", body)
+    assert (status, [it["pointer"] for it in problem["errors"]]) == (400, [pointer])
+
+
+@pytest.mark.parametrize("view", ["look_at_resend", "stop_resend"])
+def test_there_is_no_resend_that_nobody_started(view: str) -> None:
+    assert House().call(view, path={"resend_id": "x"})[0] == 404
+
+
+def test_they_are_listed_newest_first() -> None:
+    house, _ = with_exhausted(1)
+    first = start(house)["resend_id"]
+    house.clock.at += 1
+    second = start(house)["resend_id"]
+    assert [it["resend_id"] for it in house.call("list_resends")[1]["resends"]] == [second, first]
