@@ -332,7 +332,7 @@ RESEND = Shown(
         "matched": Field(COUNT, "Tasks that it has found so far."),
         "resent": Field(COUNT, "Those of them that have a new round."),
         "passed_over": Field(COUNT, "Those that were changed since it began: resent by others, or gone."),
-        "failed": Field(COUNT, "Those that could not be resent; the log says why."),
+        "failed": Field(COUNT, "Those with which something went wrong; the log says what."),
         "actor": Field(TEXT, "Who began it."),
         "started_at": Field(TIME, "When it began."),
         "ended_at": Field(OrNull(TIME), "When it was over."),

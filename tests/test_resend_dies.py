@@ -72,7 +72,7 @@ def begun() -> tuple[House, list[str], str]:
 
 def meet(house: House, fate: Fate) -> None:
     """Go on with the resend until the blow falls."""
-    world = replace(house.world, store=Fated(house.world.store, fate), queues=Fated(house.world.queues, fate))  # type: ignore[arg-type]
+    world = replace(house.world, store=Fated(house.world.store, fate), queues=Fated(house.world.queues, fate))
     try:
         resend.go_on(world, seconds=45)
     except (Died, Unavailable):
@@ -137,7 +137,7 @@ def test_a_page_that_two_are_at_is_counted_once() -> None:
                 resend.go_on(world, seconds=45)
             return world.store.save_resend(*arguments)
 
-    resend.go_on(replace(world, store=Doubled()), seconds=45)  # type: ignore[arg-type]
+    resend.go_on(replace(world, store=Doubled()), seconds=45)
     house.pass_time(120)
     shown = house.call("look_at_resend", path={"resend_id": resend_id})[1]
     assert (shown["status"], shown["matched"], shown["resent"]) == ("done", TASKS, TASKS)

@@ -100,7 +100,7 @@ class Outcome(StrEnum):
 
     RESENT = "resent"  # it has a new round
     PASSED_OVER = "passed over"  # it is no longer what it was when the action began
-    FAILED = "failed"  # something went wrong that nobody expected; the log says what
+    FAILED = "failed"  # something went wrong that nobody expected, and the log says what; a round may have begun
 
 
 def _with_page_done(world: World, resend: Resend) -> Resend:

@@ -27,6 +27,7 @@ class Mutant:
 LIFE = "chalicelib/life.py"
 LEDGER = "chalicelib/ledger.py"
 DELIVER = "chalicelib/delivery/deliver.py"
+RESEND = "chalicelib/delivery/resend.py"
 NOTIFY = "chalicelib/notify/notify.py"
 EMBEDDED = "chalicelib/embedded.py"
 DYNAMO = "chalicelib/store.py"
@@ -188,6 +189,25 @@ MUTANTS = (
         DELIVER,
         "        return _exhaust(world, task, None, because, still_spent)",
         "        return _exhaust(world, task, None, because)",
+    ),
+    # ── many resent at once ──
+    Mutant(
+        "a bulk resend does not know what it has resent",
+        RESEND,
+        '        audit.detail.get("resend_id") == resend.resend_id for',
+        "        False for",
+    ),
+    Mutant(
+        "a bulk resend takes tasks that have changed since it began",
+        RESEND,
+        "task.updated_at <= resend.started_at and ",
+        "",
+    ),
+    Mutant(
+        "a bulk resend is saved over what another has saved",
+        EMBEDDED,
+        "resend = ? WHERE resend_id = ? AND version = ?",
+        "resend = ? WHERE resend_id = ? AND ? > 0",
     ),
     # ── the same request twice ──
     Mutant(

@@ -13,6 +13,9 @@ from tests.simulation.fibers import Stopped
 from tests.simulation.outside import PARTNER, ROBOT, TAKEN, Manner
 from tests.simulation.stage import Stage
 
+MANY = 0.07
+"""The share of the clerk's ideas that are about many tasks."""
+
 NO_ANSWER = 0
 """The status of a call that brought no answer."""
 
@@ -138,7 +141,9 @@ def clerk(stage: Stage) -> None:
     while not stage.faults.calm:
         stage.fibers.sleep(stage.random.expovariate(1 / pause))
         known = list(stage.witness.promised.values())
-        if known:
+        if known and stage.random.random() < MANY:
+            _resend_many(stage)
+        elif known:
             _act(stage, stage.random.choice(("cancel", "resend", "deliver_now")), stage.random.choice(known))
 
 
@@ -150,6 +155,23 @@ def _act(stage: Stage, view: str, task_id: str) -> None:
         stage.witness.clerk_did(view.replace("_", "-"), task_id)
     elif not again(status) and status != 409:
         stage.witness.object(f"{view} of {task_id} was answered {status} {answer}")
+
+
+def _resend_many(stage: Stage) -> None:
+    """Resend all tasks of a filter, and now and then stop some such action."""
+    chosen = {"status": stage.random.choice(("exhausted", "exhausted", "cancelled", "delivered"))}
+    if stage.random.random() < 0.5:
+        chosen["source_app"] = stage.random.choice(("orders", "parcels"))
+    rate = stage.random.choice((0.02, 1, 1000))
+    status, answer = call(stage, "start_resend", {"filter": chosen, "rate": rate})
+    stage.tell("clerk", f"resend all that are {chosen}, {rate} a second: {status}")
+    if status != 202 and not again(status):
+        stage.witness.object(f"a bulk resend was answered {status} {answer}")
+    begun = [it.resend_id for it in stage.store.resends()]
+    if begun and stage.random.random() < 0.3:
+        stage.fibers.sleep(stage.random.uniform(0, 120))
+        status, _ = call(stage, "stop_resend", path={"resend_id": stage.random.choice(begun)})
+        stage.tell("clerk", f"stops a bulk resend: {status}")
 
 
 def open_channels(stage: Stage) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from typing import Any
 
 from chalicelib.consume import consume
 from chalicelib.delivery.deliver import deliver
 from chalicelib.delivery.reconcile import reconcile
+from chalicelib.delivery.resend import go_on
 from chalicelib.notify.notify import tell
 from chalicelib.ports import Queue, Received
 from tests.house import sqs_event
@@ -21,6 +23,7 @@ SECONDS = {Queue.TASKS: 90, Queue.EXHAUSTED: 60}
 """The functions' time limits; keep in step with infra/template.yaml."""
 
 RECONCILE_SECONDS, RECONCILE_LIMIT, RECONCILE_EVERY = 45, 50, 60
+RESEND_LIMIT = 90
 
 
 def poll(stage: Stage, queue: Queue, name: str) -> None:
@@ -83,6 +86,16 @@ def look_after(stage: Stage) -> None:
             process = stage.running("reconcile")
             work = partial(reconcile, stage.world(process), seconds=RECONCILE_SECONDS)
             stage.fibers.spawn(stage.infra, partial(invoke, stage, process, work, RECONCILE_LIMIT))
+
+
+def resend_many(stage: Stage) -> None:
+    """Go on with bulk resends each minute in which there is one."""
+    every = 5 if stage.laptop else RECONCILE_EVERY
+    while True:
+        stage.resends.wait(inf if all(it.is_over for it in stage.store.resends()) else stage.fibers.now + every)
+        process = stage.running("resend-many")
+        work = partial(go_on, stage.world(process), seconds=RECONCILE_SECONDS)
+        stage.fibers.spawn(stage.infra, partial(invoke, stage, process, work, RESEND_LIMIT))
 
 
 def audit(stage: Stage) -> None:

@@ -62,6 +62,7 @@ class Stage:
     host: Process
     bells: Mapping[Queue, Bell]
     schedule: Bell
+    resends: Bell
     restarted: Bell
     instances: dict[str, Process] = field(default_factory=dict)
     worlds: dict[Process, World] = field(default_factory=dict)
@@ -222,6 +223,7 @@ def build(seed: int) -> Stage:
         host=host,
         bells={queue: Bell(fibers) for queue in Queue},
         schedule=Bell(fibers),
+        resends=Bell(fibers),
         restarted=Bell(fibers),
     )
     witness.say = stage.tell

@@ -81,6 +81,7 @@ def _begin(stage: Stage, calm: float) -> None:
     actors = [
         *(partial(services.poll, stage, queue, f"{queue}-{n}") for queue, most in POLLERS.items() for n in range(most)),
         partial(services.look_after, stage),
+        partial(services.resend_many, stage),
         partial(services.deploy_now_and_then, stage),
         partial(services.audit, stage),
         partial(people.clerk, stage),
@@ -121,6 +122,8 @@ def _figures(stage: Stage) -> Counter[str]:
             "arrived more than once": sum(times > 1 for times in arrived.values()),
             "notices": len(witness.notices),
             "deaths": stage.deaths,
+            "bulk resends": len(stage.store.resends()),
+            "resent by them": sum(resend.resent for resend in stage.store.resends()),
             **Counter(str(task.status) for task in witness.tasks.values()),
         }
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Kind, SendFailed, Unavailable
 from chalicelib.ports import MOST_DELAY, Message, Outgoing, Parcel, Queue, Received, Reply
-from chalicelib.task import Task
+from chalicelib.task import Resend, Task
 from tests.simulation.weather import Fault
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class TroubledStore(Troubled):
             answer = method(*arguments, **more)
             if name in self.WRITES:
                 self._seen(name, arguments[0], answer)
+            if name == "save_resend" and answer:
+                self._resends(arguments[0])
             return answer
 
         answer = self._call(name, effect)
@@ -98,6 +100,13 @@ class TroubledStore(Troubled):
         self.stage.tell(self.process.name, f"  {name} {task_id}: {_short(name, answer)}")
         self.stage.witness.look(task_id, self.process)
         self.stage.written()
+
+    def _resends(self, resend: Resend) -> None:
+        """Let the witness see how far a bulk resend has come."""
+        told = f"{resend.status}, {resend.resent} resent, {resend.passed_over} passed over, {len(resend.hand)} in hand"
+        self.stage.tell(self.process.name, f"  save_resend {resend.resend_id}: {told}")
+        self.stage.witness.look_at_resend(resend)
+        self.stage.resends.ring()
 
 
 def _short(name: str, answer: Any) -> str:

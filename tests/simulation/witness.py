@@ -7,13 +7,13 @@ The numbers in brackets are those of the promises in docs/reliability.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Kind
 from chalicelib.ports import Query
-from chalicelib.task import Attempt, NoticeStatus, Status, Task, Verdict
+from chalicelib.task import Attempt, NoticeStatus, Resend, ResendStatus, Status, Task, Verdict
 from tests.simulation.fibers import Fibers, Process
 
 LIVE = (Status.PENDING, Status.RETRYING)
@@ -80,6 +80,7 @@ class Witness:
     delays: list[str] = field(default_factory=list)
     cancels: Counter[str] = field(default_factory=Counter)
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
+    to_resend: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def object(self, objection: str) -> None:
         """A promise is broken. The story ends here."""
@@ -200,6 +201,11 @@ class Witness:
         """The API has said that an action was done."""
         self.answered[action, task_id] += 1
 
+    def look_at_resend(self, resend: Resend) -> None:
+        """A bulk resend was saved: when it begins, these tasks match its filter, each in this round."""
+        matching = {it.task_id: it.round for it in self.tasks.values() if _is_asked_for(it, resend.filter)}
+        self.to_resend.setdefault(resend.resend_id, matching)
+
     # ── when the story is over ──
 
     def look_back(self, left_in_queues: int, *, fair: bool) -> None:
@@ -211,6 +217,9 @@ class Witness:
         for task_id in self.tasks:
             for objection in self._story_of(task_id):
                 self.object(f"{task_id}: {objection}")
+        for resend in self.store.resends():
+            for objection in self._story_of_many(resend):
+                self.object(f"{resend.resend_id}: (10) {objection}")
         self._check_sums()
 
     def _never_left(self) -> Iterator[str]:
@@ -277,6 +286,22 @@ class Witness:
             if task_id == task.task_id and done[action] < times:
                 yield f"{action} was answered {times} times and audited {done[action]} times"
 
+    def _story_of_many(self, resend: Resend) -> Iterator[str]:
+        """A bulk resend ends; it resends no task twice, and each that matched once, or counts it as passed over."""
+        if not resend.is_over:
+            yield f"never came to an end: {resend.status}"
+            return
+        audited = {task_id: self.store.audits(task_id) for task_id in self.tasks}
+        times = {of: sum(it.detail.get("resend_id") == resend.resend_id for it in audited[of]) for of in audited}
+        if max(times.values(), default=0) > 1:
+            yield f"it resent some task {max(times.values())} times"
+        if not resend.resent <= sum(times.values()) <= resend.resent + resend.failed:
+            yield f"it says that it has resent {resend.resent}, and did so {sum(times.values())} times"
+        there = self.to_resend[resend.resend_id].items()
+        left = [task_id for task_id, round_ in there if self.tasks[task_id].round == round_]
+        if resend.status is ResendStatus.DONE and len(left) > resend.passed_over + resend.failed:
+            yield f"it left {len(left)} tasks as they were, and passed over {resend.passed_over}"
+
     def check_ledger(self) -> None:
         """(6) The product's own ledger, at any moment."""
         ledger = self.store.ledger(self.fibers.now, RETENTION)
@@ -302,6 +327,10 @@ class Witness:
             accepted == len(self.tasks) == sum(there.values()),
             f"(6) accepted {accepted}, seen {len(self.tasks)}, there {sum(there.values())}",
         )
+
+
+def _is_asked_for(task: Task, asked: Mapping[str, object]) -> bool:
+    return task.status == asked["status"] and asked.get("source_app") in (None, task.request.source_app)
 
 
 def _wrong_with(old: Task, new: Task) -> Iterator[str]:
