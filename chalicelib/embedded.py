@@ -866,7 +866,7 @@ def _size(connection: sqlite3.Connection, query: Query, before: Place) -> tuple[
     place = before
     for _, created_at, task_id, wanted in islice(rows, MOST_COUNTED):
         place = (created_at, task_id)
-        matching += wanted
+        matching += bool(wanted)
     return matching, None if next(rows, None) is None else _cursor(place)
 
 

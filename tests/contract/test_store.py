@@ -893,6 +893,7 @@ def test_the_size_of_a_list_is_the_number_of_its_tasks(
         Query(status=Status.PENDING),
         Query(source_app="orders", until=NOW + 3),
         Query(status=Status.EXHAUSTED),
+        Query(q="callback"),
         Query(q="elsewhere"),
         Query(),
     ]

@@ -83,3 +83,8 @@ def test_the_channel_of_the_readme_is_taken() -> None:
 def test_every_built_file_that_is_named_is_one_that_the_build_writes(page: Path) -> None:
     build = (ROOT / "infra" / "package.py").read_text()
     assert [file for file in re.findall(r"build/package/([\w.]+)", page.read_text()) if f'"{file}"' not in build] == []
+
+
+def test_what_the_page_on_resending_many_sends_is_taken() -> None:
+    sent = re.findall(r"/v1/resends -H '[^']+' -d '(.*?)'", (ROOT / "docs" / "resend.md").read_text(), re.DOTALL)
+    assert [House().call("start_resend", json.loads(body))[0] for body in sent] == [200, 202]
