@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -52,10 +52,14 @@ class Fated:
         return partial(self.fate.call, name, getattr(self.port, name))
 
 
+def one_by_one(things: Iterable[Any], work: Callable[[Any], Any], *, most: int) -> list[Any]:  # noqa: ARG001
+    return [work(thing) for thing in things]
+
+
 @pytest.fixture(autouse=True)
 def small_pages_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resend, "PAGE", 2)
-    monkeypatch.setattr(resend, "AT_ONCE", 1)
+    monkeypatch.setattr(resend, "all_at_once", one_by_one)
     monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
 
 
@@ -97,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "nth" in metafunc.fixturenames:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(resend, "PAGE", 2)
-            patch.setattr(resend, "AT_ONCE", 1)
+            patch.setattr(resend, "all_at_once", one_by_one)
             patch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
             metafunc.parametrize(("nth", "after"), list(each_call()))
 

@@ -15,8 +15,8 @@ from enum import StrEnum
 
 from chalicelib import life, log
 from chalicelib.accept import enqueue
+from chalicelib.at_once import all_at_once
 from chalicelib.change import change
-from chalicelib.consume import all_at_once
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World, query_of
 from chalicelib.task import FINAL, Audit, Resend, ResendStatus, Status, Task, evolve
@@ -107,11 +107,7 @@ def _with_page_done(world: World, resend: Resend) -> Resend:
     """The resend after its tasks in hand: nothing in hand, and the outcomes counted."""
     first, hand = max(resend.next_at, world.clock.now()), resend.hand
     slots = [(task_id, first + number / resend.rate) for number, task_id in enumerate(hand)]
-    outcomes = Counter(
-        outcome
-        for begin in range(0, len(slots), AT_ONCE)
-        for outcome in all_at_once(slots[begin : begin + AT_ONCE], lambda slot: _resend_or_log(world, resend, *slot))
-    )
+    outcomes = Counter(all_at_once(slots, lambda slot: _resend_or_log(world, resend, *slot), most=AT_ONCE))
     return evolve(
         resend,
         version=resend.version + 1,
