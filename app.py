@@ -125,6 +125,21 @@ def test_channel(channel_id: str) -> Response:
     return _answer("test_channel", channel_id=channel_id)
 
 
+@_at("GET", "/v1/signing-secrets")
+def list_signing_secrets() -> Response:
+    return _answer("list_signing_secrets")
+
+
+@_at("POST", "/v1/signing-secrets")
+def create_signing_secret() -> Response:
+    return _answer("create_signing_secret")
+
+
+@_at("DELETE", "/v1/signing-secrets/{secret_id}")
+def remove_signing_secret(secret_id: str) -> Response:
+    return _answer("remove_signing_secret", secret_id=secret_id)
+
+
 @_at("GET", "/v1/stats")
 def stats() -> Response:
     return _answer("stats")

@@ -10,14 +10,15 @@ from chalicelib.accept import enqueue, pass_turn
 from chalicelib.auth import Identity
 from chalicelib.change import change
 from chalicelib.delivery.resend import advance
-from chalicelib.errors import Fault, InvalidRequest, NotFound, WrongStatus
+from chalicelib.errors import Fault, InvalidRequest, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
 from chalicelib.ports import World, query_of
 from chalicelib.shape import Field, Flag, ListOf, Number, Record, Text, Time, require
+from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
-from chalicelib.task import FINAL, Audit, Channel, Json, Resend, ResendStatus, Status, Task, evolve
+from chalicelib.task import FINAL, Audit, Channel, Json, Resend, ResendStatus, SigningSecret, Status, Task, evolve
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -271,3 +272,39 @@ def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
     sent = send(world, channel, render(channel, test_values(channel)))
     log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
     return sent.reason
+
+
+# ── signing secrets ──────────────────────────────────────────────────────────────────────────────
+
+SIGNING_SECRET = Record(
+    name="NewSigningSecret",
+    fields={"source_app": Field(NAME, "The app whose deliveries are signed from now on.", required=True)},
+)
+
+MOST_SECRETS = 2
+"""Signing secrets of a source app: the one that receivers know, and the next one."""
+
+
+def create_signing_secret(world: World, who: Identity, submitted: Json) -> tuple[SigningSecret, bytes]:
+    """A new signing secret and its key, which nobody can be shown again. Raises InvalidRequest and TooMany."""
+    require(SIGNING_SECRET, submitted)
+    source_app = submitted["source_app"]
+    if sum(it.source_app == source_app for it in world.store.signing_secrets()) >= MOST_SECRETS:
+        raise TooMany(f"{source_app} has {MOST_SECRETS} signing secrets; remove the one that is no longer used.")
+    secret_id = str(uuid.UUID(int=world.random.getrandbits(128), version=4))
+    key = world.keyring.make(secret_id)
+    secret = SigningSecret(
+        secret_id=secret_id, source_app=source_app, fingerprint=fingerprint(key), created_at=world.clock.now()
+    )
+    audit = _audit(world, who, "create-signing-secret", secret_id, {"source_app": source_app})
+    world.store.add_signing_secret(secret, audit)
+    log.event("signing_secret.created", secret_id=secret_id, source_app=source_app, actor=who.name)
+    return secret, key
+
+
+def remove_signing_secret(world: World, who: Identity, secret_id: str) -> None:
+    """Remove a signing secret: within seconds nothing is signed with it any more. Raises NotFound."""
+    audit = _audit(world, who, "remove-signing-secret", secret_id)
+    if not world.store.remove_signing_secret(secret_id, audit):
+        raise NotFound(f"There is no signing secret {secret_id[:80]}.")
+    log.event("signing_secret.removed", secret_id=secret_id, actor=who.name)

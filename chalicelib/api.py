@@ -16,6 +16,7 @@ from chalicelib.errors import (
     InvalidRequest,
     Refusal,
     TooLarge,
+    TooMany,
     Unavailable,
     UnsupportedMediaType,
     WrongStatus,
@@ -38,7 +39,8 @@ from chalicelib.shape import (
     require,
     seconds,
 )
-from chalicelib.submission import ANY_BATCH, BATCH, KEY, OVERRIDES, TASK
+from chalicelib.signing import as_text
+from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
 from chalicelib.task import Json, Status, Task, evolve
 
 
@@ -314,6 +316,34 @@ def test_channel(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(200, {"delivered": reason is None, "reason": reason})
 
 
+# ── signing secrets ──────────────────────────────────────────────────────────────────────────────
+
+SECRETS_OF = {"source_app": Field(NAME, "Only those of this app.")}
+SECRETS = Shown(
+    name="SigningSecretList",
+    fields={"signing_secrets": Field(ListOf(shape=show.SIGNING_SECRET), "All of them, oldest first.")},
+)
+
+
+def list_signing_secrets(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """The signing secrets, oldest first. Their keys are not shown."""
+    of = asked.given["source_app"]
+    found = [it for it in world.store.signing_secrets() if of in (None, it.source_app)]
+    return Answer(200, {"signing_secrets": [show.signing_secret(it) for it in found]})
+
+
+def create_signing_secret(world: World, who: Identity, asked: Asked) -> Answer:
+    """Make a signing secret. Within seconds the app's deliveries are signed with it, beside the one that it has."""
+    secret, key = admin.create_signing_secret(world, who, asked.body)
+    return Answer(201, {**show.signing_secret(secret), "secret": as_text(key)})
+
+
+def remove_signing_secret(world: World, who: Identity, asked: Asked) -> Answer:
+    """Remove a signing secret: within seconds nothing is signed with it any more."""
+    admin.remove_signing_secret(world, who, asked.ids["secret_id"])
+    return Answer(204)
+
+
 # ── figures and health ───────────────────────────────────────────────────────────────────────────
 
 HOUR, DAY = 3600, 86_400
@@ -391,6 +421,7 @@ def openapi(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG00
 
 TASKS = Tag("tasks", "What must arrive.")
 CHANNELS = Tag("channels", "Where failures are told.")
+SIGNING = Tag("signing", "By what receivers know that a delivery is ours.")
 SERVICE = Tag("service", "How kkbida itself is doing.")
 
 ROUTES: Mapping[str, Route] = {
@@ -471,6 +502,30 @@ ROUTES: Mapping[str, Route] = {
             test_channel,
             CHANNELS,
             Gives(200, "What became of the message.", TESTED),
+        ),
+        Route(
+            "GET",
+            "/v1/signing-secrets",
+            list_signing_secrets,
+            SIGNING,
+            Gives(200, "The secrets.", SECRETS),
+            query=SECRETS_OF,
+        ),
+        Route(
+            "POST",
+            "/v1/signing-secrets",
+            create_signing_secret,
+            SIGNING,
+            Gives(201, "The secret, with its key.", show.NEW_SIGNING_SECRET),
+            takes=admin.SIGNING_SECRET,
+            refuses=(TooMany,),
+        ),
+        Route(
+            "DELETE",
+            "/v1/signing-secrets/{secret_id}",
+            remove_signing_secret,
+            SIGNING,
+            Gives(204, "The secret is gone."),
         ),
         Route("GET", "/v1/stats", stats, SERVICE, Gives(200, "The figures.", STATS), query=PERIOD),
         Route("GET", "/v1/ledger", ledger, SERVICE, Gives(200, "Both sides.", show.LEDGER)),

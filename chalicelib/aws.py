@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -66,6 +67,21 @@ def answering() -> Iterator[None]:
 def _passes(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.response["Error"]["Code"] in PASSING
+
+
+def client(service: str, endpoint: str, read_timeout: float) -> Any:
+    """A client of boto3's for this service."""
+    import boto3  # noqa: PLC0415 - a tenth of a second, paid by the first call and not by an import
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        max_pool_connections=POOL,
+        retries={"total_max_attempts": TRIES, "mode": "standard"},
+    )
+    # A session of its own: threads that make clients from one at the same time get in each other's way.
+    session: Any = boto3.session.Session(region_name=region(endpoint), **credentials(endpoint))
+    return session.client(service, endpoint_url=endpoint or None, config=config)
 
 
 def region(endpoint: str) -> str | None:

@@ -46,7 +46,7 @@ from chalicelib.ports import (
 )
 from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
-from chalicelib.task import Attempt, Audit, Channel, Notice, Resend, Status, Task, evolve
+from chalicelib.task import Attempt, Audit, Channel, Notice, Resend, SigningSecret, Status, Task, evolve
 
 T = TypeVar("T")
 
@@ -146,7 +146,11 @@ CREATE TABLE resends (
 );
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4)
+SCHEMA_5 = """
+CREATE TABLE signing_secrets (secret_id TEXT PRIMARY KEY, created_at REAL NOT NULL, secret TEXT NOT NULL);
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -522,6 +526,19 @@ class EmbeddedStore:
         """Store a bulk resend of the next version. False: it changed."""
         return self.database.write(partial(_save_resend, resend=resend, audit=audit))
 
+    def signing_secrets(self) -> list[SigningSecret]:
+        """All signing secrets, oldest first."""
+        return self._records(SigningSecret, "SELECT secret FROM signing_secrets ORDER BY created_at, secret_id")
+
+    def add_signing_secret(self, secret: SigningSecret, audit: Audit) -> None:
+        """Store a signing secret, whose id is new."""
+        self.database.write(partial(_add_signing_secret, secret=secret, audit=audit))
+
+    def remove_signing_secret(self, secret_id: str, audit: Audit) -> bool:
+        """Remove a signing secret. False: there was none."""
+        sql = "DELETE FROM signing_secrets WHERE secret_id = ?"
+        return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (secret_id,)), audit))
+
     def totals(self) -> Mapping[str, int]:
         """The counters of `life.tally`, all time."""
         return dict(self._rows("SELECT name, n FROM counters WHERE unit = 'total'"))
@@ -570,7 +587,7 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Resend, Audit)
+R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Audit)
 Execute = Callable[..., sqlite3.Cursor]
 
 TASKS = "SELECT task, request, task_id FROM tasks JOIN requests USING (id)"
@@ -781,6 +798,11 @@ def _save_resend(tx: Transaction, resend: Resend, audit: Audit | None) -> bool:
             (resend.resend_id, resend.version, resend.started_at, resend.expires_at, to_json(resend)),
         )
     return _audited(tx, saved, audit)
+
+
+def _add_signing_secret(tx: Transaction, secret: SigningSecret, audit: Audit) -> None:
+    sql = "INSERT INTO signing_secrets (secret_id, created_at, secret) VALUES (?, ?, ?)"
+    _audited(tx, tx.execute(sql, (secret.secret_id, secret.created_at, to_json(secret))), audit)
 
 
 def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bool:

@@ -11,6 +11,7 @@
     │   ├── MethodNotAllowed      405  method_not_allowed
     │   ├── IdempotencyConflict   409  idempotency_conflict
     │   ├── WrongStatus           409  wrong_status
+    │   ├── TooMany               409  too_many
     │   ├── TooLarge              413  too_large
     │   ├── UnsupportedMediaType  415  unsupported_media_type
     │   ├── InternalError         500  internal_error
@@ -119,6 +120,14 @@ class WrongStatus(Refusal):
     status = 409
     code = "wrong_status"
     title = "The task's status does not allow this"
+
+
+class TooMany(Refusal):
+    """There are as many of these as there may be; the detail says how many, and what to do."""
+
+    status = 409
+    code = "too_many"
+    title = "There are as many as there may be"
 
 
 class TooLarge(Refusal):

@@ -17,7 +17,7 @@ from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.settings import Settings
 from chalicelib.shape import seconds
-from chalicelib.task import Attempt, Audit, Channel, Json, Notice, Resend, Status, Task
+from chalicelib.task import Attempt, Audit, Channel, Json, Notice, Resend, SigningSecret, Status, Task
 
 
 class Clock(Protocol):
@@ -171,6 +171,18 @@ class Store(Protocol):
 
     def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
         """Store a bulk resend whose `version` is one more than the stored one's (0: none). False: it changed."""
+        ...
+
+    def signing_secrets(self) -> list[SigningSecret]:
+        """All signing secrets, oldest first."""
+        ...
+
+    def add_signing_secret(self, secret: SigningSecret, audit: Audit) -> None:
+        """Store a signing secret, whose id is new."""
+        ...
+
+    def remove_signing_secret(self, secret_id: str, audit: Audit) -> bool:
+        """Remove a signing secret. False: there was none."""
         ...
 
     def totals(self) -> Mapping[str, int]:
@@ -333,6 +345,36 @@ class Http(Protocol):
         ...
 
 
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────────
+
+Keys = Mapping[str, Sequence[bytes]]
+"""Of each source app that has any: the keys that its deliveries are signed with, the newest first."""
+
+
+class Vault(Protocol):
+    """The place of the stage's master key: 32 bytes from which every other key is derived. It never changes."""
+
+    def read(self) -> bytes | None:
+        """The master key; None when there is none yet. Raises Unavailable."""
+        ...
+
+    def make(self) -> None:
+        """Make the master key by chance, unless there is one. Raises Unavailable."""
+        ...
+
+
+class Keyring(Protocol):
+    """The keys of signed deliveries."""
+
+    def make(self, secret_id: str) -> bytes:
+        """The key of a signing secret. Makes the master key when it is the first. Raises Unavailable."""
+        ...
+
+    def keys(self) -> Keys:
+        """The keys of all source apps, as they were some seconds ago: most calls read nothing. Raises Unavailable."""
+        ...
+
+
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -344,5 +386,6 @@ class World:
     store: Store
     queues: Queues
     http: Http
+    keyring: Keyring
     clock: Clock
     random: Random

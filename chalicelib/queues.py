@@ -14,8 +14,6 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
-
 from chalicelib import aws
 from chalicelib.errors import Unavailable
 from chalicelib.ports import MOST_DELAY, MOST_VISIBILITY, Message, Parcel, Queue, Received, encode
@@ -161,17 +159,8 @@ def _raise_what_failed(failed: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _client(endpoint: str, read_timeout: float) -> SQSClient:
-    import boto3  # noqa: PLC0415 - a tenth of a second, paid by the first call and not by an import
-
-    config = Config(
-        connect_timeout=aws.CONNECT_TIMEOUT,
-        read_timeout=read_timeout,
-        max_pool_connections=aws.POOL,
-        retries={"total_max_attempts": aws.TRIES, "mode": "standard"},
-    )
-    # A session of its own: threads that make clients from one at the same time get in each other's way.
-    session = boto3.session.Session(region_name=aws.region(endpoint), **aws.credentials(endpoint))
-    return session.client("sqs", endpoint_url=endpoint or None, config=config)
+    client: SQSClient = aws.client("sqs", endpoint, read_timeout)
+    return client
 
 
 def _group(group: str) -> str:

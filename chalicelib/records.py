@@ -15,9 +15,34 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalicelib import log
 from chalicelib.ledger import Ledger, Recount
-from chalicelib.task import Attempt, Audit, Channel, Expectation, Json, Notice, Policy, Request, Resend, Task
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Channel,
+    Expectation,
+    Json,
+    Notice,
+    Policy,
+    Request,
+    Resend,
+    SigningSecret,
+    Task,
+)
 
-Record = Task | Request | Expectation | Policy | Attempt | Notice | Channel | Resend | Audit | Ledger | Recount
+Record = (
+    Task
+    | Request
+    | Expectation
+    | Policy
+    | Attempt
+    | Notice
+    | Channel
+    | Resend
+    | SigningSecret
+    | Audit
+    | Ledger
+    | Recount
+)
 R = TypeVar("R", bound=Record)
 A = TypeVar("A")
 B = TypeVar("B")

@@ -68,6 +68,12 @@ SETTINGS = (
     Setting("exhausted_queue_url", "", "URL of the SQS queue of exhausted tasks.", _text),
     Setting("endpoint", "", "Address of an AWS emulator such as LocalStack; empty means AWS itself.", _text),
     Setting(
+        "master_key_parameter",
+        "/kkbida/master-key",
+        "Name in AWS's Parameter Store of the key that all others are derived from. It is made when it is needed.",
+        _text,
+    ),
+    Setting(
         "open_api",
         "0",
         "1 lets everybody in who can reach the API, as operator and caller. For tests and the local run only.",
@@ -107,6 +113,7 @@ class Settings:
     task_queue_url: str
     exhausted_queue_url: str
     endpoint: str
+    master_key_parameter: str
     open_api: bool
     console_url: str
     allow_networks: tuple[Network, ...]

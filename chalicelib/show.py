@@ -28,6 +28,7 @@ from chalicelib.task import (
     Request,
     Resend,
     ResendStatus,
+    SigningSecret,
     Status,
     Task,
     Verdict,
@@ -405,6 +406,33 @@ def channel(it: Channel) -> dict[str, Json]:
         "enabled": it.enabled,
         "created_at": time(it.created_at),
         "updated_at": time(it.updated_at),
+    }
+
+
+# ── signing secrets ──────────────────────────────────────────────────────────────────────────────
+
+SIGNING_SECRET = Shown(
+    name="SigningSecret",
+    fields={
+        "secret_id": Field(ID, "Its id."),
+        "source_app": Field(TEXT, "The app whose deliveries it signs."),
+        "fingerprint": Field(TEXT, "By which its key is recognised; nothing can be signed with it."),
+        "created_at": Field(TIME, "When it was made."),
+    },
+)
+NEW_SIGNING_SECRET = Shown(
+    name="ShownSigningSecret",
+    fields={**SIGNING_SECRET.fields, "secret": Field(TEXT, "The key, as `whsec_...`. It is shown this once.")},
+)
+
+
+def signing_secret(it: SigningSecret) -> dict[str, Json]:
+    """A signing secret, without its key."""
+    return {
+        "secret_id": it.secret_id,
+        "source_app": it.source_app,
+        "fingerprint": it.fingerprint,
+        "created_at": time(it.created_at),
     }
 
 

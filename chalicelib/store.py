@@ -11,6 +11,7 @@
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
     channels    <channel_id>             a channel
     resends     <resend_id>              a bulk resend
+    signing     <secret_id>              a signing secret (not its key, which is nowhere)
     apps        <source_app>             a source app that has tasks
     ledger      checked, recount         the last check of the ledger, and the recount of rows under way
     counters#N  total, hour#.., day#..   counters, spread over the shards
@@ -68,6 +69,7 @@ from chalicelib.task import (
     Policy,
     Request,
     Resend,
+    SigningSecret,
     Status,
     Task,
     evolve,
@@ -836,8 +838,12 @@ class DynamoStore:
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """See `Store.remove_channel`."""
+        return self._remove(("channels", channel_id), audit)
+
+    def _remove(self, key: Key, audit: Audit) -> bool:
+        """Delete a record, with its audit. False: there was none."""
         try:
-            delete = self._table.deleting(("channels", channel_id), Record.owner.exists())
+            delete = self._table.deleting(key, Record.owner.exists())
             self._table.transact(deletes=[delete], puts=[self._table.putting(self._audit(audit))])
         except Stands:
             return False
@@ -868,6 +874,21 @@ class DynamoStore:
         """See `Store.save_resend`."""
         record = Record("resends", resend.resend_id, text=to_json(resend), expires_at=resend.expires_at)
         return self._save(record, resend.version, audit)
+
+    # ── signing secrets ──────────────────────────────────────────────────────────────────────────
+
+    def signing_secrets(self) -> list[SigningSecret]:
+        """See `Store.signing_secrets`."""
+        found = [from_json(SigningSecret, record.text) for record in self._records("signing")]
+        return sorted(found, key=lambda secret: (secret.created_at, secret.secret_id))
+
+    def add_signing_secret(self, secret: SigningSecret, audit: Audit) -> None:
+        """See `Store.add_signing_secret`."""
+        self._save(Record("signing", secret.secret_id, text=to_json(secret)), 1, audit)
+
+    def remove_signing_secret(self, secret_id: str, audit: Audit) -> bool:
+        """See `Store.remove_signing_secret`."""
+        return self._remove(("signing", secret_id), audit)
 
     # ── sums ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -282,6 +282,18 @@ class Channel:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningSecret:
+    """What the deliveries of a source app are signed with. The key itself is nowhere: it is derived of the id, which is
+    by chance, and the master key. `fingerprint` tells whether it still is the one that was shown.
+    """
+
+    secret_id: str
+    source_app: str
+    fingerprint: str
+    created_at: float
+
+
 class ResendStatus(StrEnum):
     """Where a bulk resend stands. The two last are final."""
 

@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from chalicelib.ports import Queues, Store, World
+from chalicelib.ports import Queues, Store, Vault, World
 from chalicelib.settings import Settings, load
 
 
@@ -23,25 +24,36 @@ class SystemClock:
 
 def build(environment: Mapping[str, str]) -> World:
     """The World that the settings in `environment` ask for. Raises SettingsError."""
+    from chalicelib.keyring import DerivedKeys
     from chalicelib.outbound import Outbound
 
     settings = load(environment)
     clock = SystemClock()
-    store, queues = _adapters(settings, clock)
+    store, queues, vault = _adapters(settings, clock)
     return World(
-        settings=settings, store=store, queues=queues, http=Outbound(settings), clock=clock, random=SystemRandom()
+        settings=settings,
+        store=store,
+        queues=queues,
+        http=Outbound(settings),
+        keyring=DerivedKeys(store, vault, clock),
+        clock=clock,
+        random=SystemRandom(),
     )
 
 
-def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues]:
+def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:
     if settings.embedded:
-        from chalicelib.embedded import open_embedded
+        from chalicelib.embedded import MEMORY, open_embedded
+        from chalicelib.vault import FileVault, MemoryVault
 
-        return open_embedded(settings.embedded, settings, clock)
+        beside = Path(settings.embedded).with_name("master.key")
+        vault = MemoryVault() if settings.embedded == MEMORY else FileVault(beside)
+        return *open_embedded(settings.embedded, settings, clock), vault
+    from chalicelib.parameters import ParameterVault
     from chalicelib.queues import SqsQueues
     from chalicelib.store import DynamoStore
 
-    return DynamoStore(settings), SqsQueues(settings)
+    return DynamoStore(settings), SqsQueues(settings), ParameterVault(settings)
 
 
 @lru_cache(maxsize=1)

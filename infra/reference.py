@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import CHANNEL, RESEND, RESENT_BY
+from chalicelib.admin import CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
@@ -56,6 +56,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
     yield from ("", "```json", DEFAULT_TEMPLATE, "```")
+    yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))

@@ -15,10 +15,12 @@ from chalicelib.delivery.reconcile import reconcile
 from chalicelib.delivery.resend import go_on
 from chalicelib.embedded import open_embedded
 from chalicelib.errors import SendFailed
+from chalicelib.keyring import DerivedKeys
 from chalicelib.notify.notify import tell
 from chalicelib.ports import Message, Outgoing, Queue, Received, Reply, World
 from chalicelib.settings import load
 from chalicelib.task import Json
+from chalicelib.vault import MemoryVault
 from tests.declared import assert_declared
 
 NOON = 1_764_590_400.0
@@ -87,7 +89,13 @@ class House:
         settings = load({"KKBIDA_OPEN_API": "1", **environment})
         store, queues = open_embedded(":memory:", settings, self.clock)
         self.world = World(
-            settings=settings, store=store, queues=queues, http=self.outside, clock=self.clock, random=Random(7)
+            settings=settings,
+            store=store,
+            queues=queues,
+            http=self.outside,
+            keyring=DerivedKeys(store, MemoryVault(), self.clock),
+            clock=self.clock,
+            random=Random(7),
         )
 
     # ── the API, as a client sees it ──

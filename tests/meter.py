@@ -14,13 +14,15 @@ from uuid import uuid4
 
 from chalicelib.consume import consume
 from chalicelib.delivery.deliver import deliver
+from chalicelib.keyring import DerivedKeys
 from chalicelib.ports import Queue, Reply
 from chalicelib.queues import SqsQueues
 from chalicelib.settings import load
 from chalicelib.store import INDEXES, DynamoStore
+from chalicelib.vault import MemoryVault
 from infra.resources import make
 from infra.stream import Stream
-from tests.house import House, in_turn, reply, sqs_event
+from tests.house import House, StoppedClock, in_turn, reply, sqs_event
 from tests.item_size import Bill, write_units
 
 PARTNER = "https://partner.example/callback"
@@ -133,6 +135,8 @@ def metered(endpoint: str) -> Metered:
     made = make(endpoint, prefix=str(uuid4()))
     settings = load({"KKBIDA_OPEN_API": "1", "KKBIDA_ENDPOINT": endpoint, **made})
     store, queues, meter, house = DynamoStore(settings), SqsQueues(settings), Meter(), House()
-    house.world = replace(house.world, settings=settings, store=store, queues=queues)
+    keyring = DerivedKeys(store, MemoryVault(), StoppedClock())  # read once in some seconds, not once for each task
+    house.world = replace(house.world, settings=settings, store=store, queues=queues, keyring=keyring)
+    keyring.keys()
     meter.listen(store, queues)
     return Metered(house, meter, Stream(endpoint, settings.table))

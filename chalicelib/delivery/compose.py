@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from chalicelib import __version__
 from chalicelib.ports import Outgoing
+from chalicelib.signing import sign
 from chalicelib.submission import QUERY_METHODS
 from chalicelib.task import Json, Request, Task
 
 FORM = "application/x-www-form-urlencoded"
 
 
-def compose(task: Task, *, now: float, most_seconds: float) -> Outgoing:
+def compose(task: Task, *, now: float, most_seconds: float, keys: Sequence[bytes] = ()) -> Outgoing:
     """The task's next request. It says who it is by the names of Standard Webhooks: `webhook-id` is the task's
-    id, the same at every try, so that a receiver can tell a repetition.
+    id, the same at every try, so that a receiver can tell a repetition. `keys`: it is signed with each of these.
     """
     request = task.request
     body, content_type = _body(request)
@@ -27,17 +28,20 @@ def compose(task: Task, *, now: float, most_seconds: float) -> Outgoing:
     return Outgoing(
         method=request.method,
         url=_url(request),
-        headers={**headers, **request.headers, **_ours(task, now)},
+        headers={**headers, **request.headers, **_ours(task, now, keys, body or b"")},
         body=body,
         timeout=min(request.timeout, most_seconds),
     )
 
 
-def _ours(task: Task, now: float) -> Mapping[str, str]:
+def _ours(task: Task, now: float, keys: Sequence[bytes], body: bytes) -> Mapping[str, str]:
+    timestamp = str(int(now))
+    signature = {"webhook-signature": sign(keys, task.task_id, timestamp, body)} if keys else {}
     return {
         "webhook-id": task.task_id,
-        "webhook-timestamp": str(int(now)),
+        "webhook-timestamp": timestamp,
         "webhook-attempt": str(task.number),
+        **signature,
     }
 
 

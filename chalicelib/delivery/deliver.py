@@ -7,7 +7,7 @@ Whoever cannot claim sends nothing; whoever lost the claim meanwhile records not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chalicelib import life, log
 from chalicelib.accept import enqueue, pass_turn
@@ -18,12 +18,16 @@ from chalicelib.delivery.judge import Judgement, excerpt, judge, no_reply
 from chalicelib.delivery.retry import Again, GiveUp, Place, all_used, decide, place, retry_after
 from chalicelib.errors import LostLease, SendFailed, Unavailable
 from chalicelib.life import NotYet, Spent, Stale
-from chalicelib.ports import Message, Queue, Reply, World
+from chalicelib.ports import Keys, Message, Queue, Reply, World
 from chalicelib.task import Attempt, Task, Verdict, evolve
 
 
 def deliver(world: World, message: Message) -> Outcome:
-    """Make one attempt at the task that the message names, if it is this message's turn."""
+    """Make one attempt at the task that the message names, if it is this message's turn.
+
+    The keys come first: an attempt that has begun and cannot be signed would be lost.
+    """
+    keys = world.keyring.keys()
     claimed = world.store.claim(message.task_id, message.ticket, now=world.clock.now(), lease=world.settings.lease)
     match claimed:
         case Stale():
@@ -33,15 +37,15 @@ def deliver(world: World, message: Message) -> Outcome:
         case Spent(task):
             return _exhaust_unattempted(world, task, message.ticket)
         case Task():
-            return _attempt(world, claimed, message)
+            return _attempt(world, claimed, message, keys)
 
 
-def _attempt(world: World, task: Task, message: Message) -> Outcome:
+def _attempt(world: World, task: Task, message: Message, keys: Keys) -> Outcome:
     if lost := life.interrupted_before(task):
         _keep(world, task, lost)
     if _lease_is_nearly_over(world, task):
         return ComeBack(task.lease_until - world.clock.now())
-    attempt, reply = _try_once(world, task)
+    attempt, reply = _try_once(world, task, keys.get(task.request.source_app, ()))
     try:
         return _settle(world, task, attempt, reply, message)
     except LostLease:
@@ -63,11 +67,11 @@ def _lease_is_nearly_over(world: World, task: Task) -> bool:
     return world.clock.now() + min(task.request.timeout, world.settings.max_timeout) >= task.lease_until
 
 
-def _try_once(world: World, task: Task) -> tuple[Attempt, Reply | None]:
+def _try_once(world: World, task: Task, keys: Sequence[bytes]) -> tuple[Attempt, Reply | None]:
     """Send the request and judge what comes back."""
     started = world.clock.now()
     try:
-        reply = world.http.send(compose(task, now=started, most_seconds=world.settings.max_timeout))
+        reply = world.http.send(compose(task, now=started, most_seconds=world.settings.max_timeout, keys=keys))
     except SendFailed as failure:
         return _ended(world, task, started, no_reply(failure)), None
     attempt = _ended(world, task, started, judge(task.request.expect, reply))

@@ -18,6 +18,7 @@ from chalicelib.task import (
     Policy,
     Request,
     Resend,
+    SigningSecret,
     Task,
     Verdict,
     evolve,
@@ -121,6 +122,12 @@ def resend(resend_id: str = "again", *, at: float = NOW, **changes: Any) -> Rese
         address="192.0.2.7",
         started_at=at,
     )
+    return evolve(fresh, **changes)
+
+
+def signing_secret(secret_id: str = "first", *, at: float = NOW, **changes: Any) -> SigningSecret:
+    """A signing secret that is about to be stored."""
+    fresh = SigningSecret(secret_id=secret_id, source_app="订单", fingerprint="0123456789ab", created_at=at)
     return evolve(fresh, **changes)
 
 

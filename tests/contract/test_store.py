@@ -34,6 +34,7 @@ from tests.contract.samples import (
     notice,
     request,
     resend,
+    signing_secret,
     task,
 )
 from tests.contract.steps import added, cancelled, claimed, delivered, exhausted, failed, replaced
@@ -848,6 +849,21 @@ def test_a_bulk_resend_that_is_over_leaves_when_it_expires(store_backend: StoreB
     assert len(store.resends()) == 2
     store_backend.expire(NOW + DAY + 1)
     assert store.resends() == [runs]
+
+
+# ── signing secrets ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_signing_secrets_come_oldest_first_and_leave_when_they_are_removed(store: Store) -> None:
+    assert store.signing_secrets() == []
+    made = [signing_secret("z", at=NOW), signing_secret("a", at=NOW + 1)]
+    for one in reversed(made):
+        store.add_signing_secret(one, audit(one.secret_id, action="create-signing-secret"))
+    assert store.signing_secrets() == made
+    assert store.remove_signing_secret("z", audit("z", action="remove-signing-secret", at=NOW + 2))
+    assert not store.remove_signing_secret("z", audit("z", action="remove-signing-secret", at=NOW + 3))
+    assert store.signing_secrets() == made[1:]
+    assert [one.action for one in store.audits("z")] == ["create-signing-secret", "remove-signing-secret"]
 
 
 # ── how many there are ───────────────────────────────────────────────────────────────────────────

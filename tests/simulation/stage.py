@@ -19,8 +19,10 @@ from unittest import mock
 from chalicelib import at_once, log
 from chalicelib.embedded import EmbeddedQueues, EmbeddedStore, open_embedded, recover
 from chalicelib.errors import Unavailable
+from chalicelib.keyring import DerivedKeys
 from chalicelib.ports import Queue, World
 from chalicelib.settings import Settings, load
+from chalicelib.vault import MemoryVault
 from tests.house import NOON
 from tests.simulation.fibers import Bell, Fibers, Process, pool
 from tests.simulation.outside import Outside
@@ -60,6 +62,7 @@ class Stage:
     queues: EmbeddedQueues
     infra: Process
     host: Process
+    vault: MemoryVault
     bells: Mapping[Queue, Bell]
     schedule: Bell
     resends: Bell
@@ -115,12 +118,14 @@ class Stage:
     def world(self, process: Process) -> World:
         """The product's World in a process: the real adapters, in trouble."""
         if process not in self.worlds:
+            store, clock = TroubledStore(self, process), ProcessClock(self.fibers, process)
             self.worlds[process] = World(
                 settings=self.settings,
-                store=TroubledStore(self, process),
+                store=store,
                 queues=TroubledQueues(self, process),
                 http=TroubledHttp(self, process),
-                clock=ProcessClock(self.fibers, process),
+                keyring=DerivedKeys(store, self.vault, clock),
+                clock=clock,
                 random=Random(self.random.random()),
             )
         return self.worlds[process]
@@ -221,6 +226,7 @@ def build(seed: int) -> Stage:
         queues=queues,
         infra=infra,
         host=host,
+        vault=MemoryVault(),
         bells={queue: Bell(fibers) for queue in Queue},
         schedule=Bell(fibers),
         resends=Bell(fibers),

@@ -262,6 +262,7 @@ def test_a_file_of_the_first_version_opens_with_all_it_has_and_does_all_there_is
             assert store.checked() == found
             store.save_resend(resend())
             assert store.resends() == [resend()]
+            assert store.signing_secrets() == []
         assert version(first_version) == len(embedded.SCHEMAS) > 1
 
 

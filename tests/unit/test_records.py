@@ -21,6 +21,7 @@ from chalicelib.task import (
     Request,
     Resend,
     ResendStatus,
+    SigningSecret,
     Status,
     Task,
     Verdict,
@@ -180,6 +181,7 @@ RESENDS = every_field(
     failed=COUNTS,
     expires_at=st.none() | COUNTS,
 )
+SIGNING_SECRETS = every_field(SigningSecret, secret_id=TEXT, source_app=TEXT, fingerprint=TEXT, created_at=TIMES)
 AUDITS = every_field(
     Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.dictionaries(TEXT, JSON, max_size=3)
 )
@@ -193,8 +195,8 @@ def kinds(value: Any) -> Any:
 
 
 @share(0.6)
-@given(TASKS | NOTICES | CHANNELS | RESENDS | AUDITS)
-def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Resend | Audit) -> None:
+@given(TASKS | NOTICES | CHANNELS | RESENDS | SIGNING_SECRETS | AUDITS)
+def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Resend | SigningSecret | Audit) -> None:
     text = to_json(record)
     text.encode()  # what cannot be stored as UTF-8 raises here
     again = from_json(type(record), text)

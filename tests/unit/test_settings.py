@@ -18,6 +18,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
         task_queue_url="",
         exhausted_queue_url="",
         endpoint="",
+        master_key_parameter="/kkbida/master-key",
         open_api=False,
         console_url="",
         allow_networks=(),
