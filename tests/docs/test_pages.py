@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 
 from chalicelib.settings import SETTINGS
 from tests.house import House, in_turn, reply
@@ -88,3 +90,40 @@ def test_every_built_file_that_is_named_is_one_that_the_build_writes(page: Path)
 def test_what_the_page_on_resending_many_sends_is_taken() -> None:
     sent = re.findall(r"/v1/resends -H '[^']+' -d '(.*?)'", (ROOT / "docs" / "resend.md").read_text(), re.DOTALL)
     assert [House().call("start_resend", json.loads(body))[0] for body in sent] == [200, 202]
+
+
+# ── docs/receiving.md ────────────────────────────────────────────────────────────────────────────
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def signed() -> tuple[str, dict[str, str], bytes]:
+    """A secret as the page makes it, and the headers and the body of a delivery."""
+    house = House()
+    house.clock.at = time.time()
+    [body] = re.findall(r"-d '(.*?)'", "".join(blocks("receiving.md", "sh")))
+    status, made = house.call("create_signing_secret", json.loads(body))
+    assert (status, made.keys()) == (201, json.loads(blocks("receiving.md", "json")[0]).keys())
+    house.submit("https://partner.example/callback", source_app="orders", body={"order": 42, "city": "上海"})
+    house.work()
+    [sent] = house.outside.sent
+    return made["secret"], dict(sent.headers), sent.body or b""
+
+
+def test_the_receivers_of_the_page_take_what_is_ours_and_nothing_else(
+    signed: tuple[str, dict[str, str], bytes],
+) -> None:
+    by_library, by_hand = ({}, {})  # type: ignore[var-annotated]
+    for block, names in zip(blocks("receiving.md", "python"), (by_library, by_hand), strict=True):
+        exec(block, names)  # noqa: S102 - it is our own page
+    secret, headers, body = signed
+    old = {**headers, "webhook-timestamp": str(int(time.time()) - 301)}
+    by_library["trusted"](secret, headers, body)
+    assert by_hand["is_ours"](secret, headers, body)
+    for changed in ((secret, headers, body + b" "), (secret, old, body), ("whsec_" + "A" * 44, headers, body)):
+        assert not by_hand["is_ours"](*changed)
+        with pytest.raises(WebhookVerificationError):
+            by_library["trusted"](*changed)
