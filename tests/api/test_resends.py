@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chalicelib import life, show
 from chalicelib.delivery.resend import AHEAD, PAGE
 from chalicelib.ports import Outgoing, Reply
-from tests.house import House, in_turn, reply
+from chalicelib.task import Status, Task, evolve
+from tests.cases import share
+from tests.house import NOON, House, in_turn, reply
+from tests.unit.makers import request
 
 PARTNER = "https://partner.example/callback"
 DOWN, UP = reply(500, "no"), reply(200, "ok")
@@ -247,3 +254,91 @@ def test_they_are_listed_newest_first() -> None:
     house.clock.at += 1
     second = start(house)["resend_id"]
     assert [it["resend_id"] for it in house.call("list_resends")[1]["resends"]] == [second, first]
+
+
+# ── any filter, any tasks ────────────────────────────────────────────────────────────────────────
+
+APPS = st.sampled_from(["orders", "parcels", "订单"])
+PATHS = st.sampled_from(["/a", "/b", "/a%20b", "/a?x=1", "/回调"])
+HOSTS = st.sampled_from(["https://one.example", "https://two.example:8443", "http://one.example"])
+AGES = st.integers(0, 5)
+"""Hours."""
+KEPT = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(Status),
+        "source_app": APPS,
+        "target_app": APPS,
+        "host": HOSTS,
+        "path": PATHS,
+        "age": AGES,
+    }
+)
+TARGETS = {
+    "https://one.example:443": "https://one.example",
+    "https://two.example:8443": "https://two.example:8443",
+    "http://one.example:80": "http://one.example",
+}
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["exhausted", "cancelled", "delivered"]),
+        "source_app": APPS | st.none(),
+        "target_app": APPS,
+        "target": st.sampled_from(sorted(TARGETS)),
+        "since": AGES,
+        "until": AGES,
+        "q": st.sampled_from(["/a", "example", "b", "回", "%20", "nowhere"]),
+    },
+)
+
+
+def kept(house: House, number: int, made: dict[str, Any]) -> Task:
+    """A task that has been in the store for some hours."""
+    asked = request(url=made["host"] + made["path"], source_app=made["source_app"], target_app=made["target_app"])
+    now = NOON - 3600 * made["age"]
+    fresh = life.begin(
+        asked, task_id=f"00000000-0000-4000-8000-{number:012d}", caller="tests", digest="d" * 32, now=now, grace=600
+    )
+    assert house.world.store.add(fresh) is None
+    if made["status"] is Status.PENDING:
+        return fresh
+    changes = {"status": made["status"], "version": 2, "wake_at": None}
+    return house.world.store.replace(fresh, evolve(fresh, **changes))
+
+
+def is_asked_for(made: dict[str, Any], chosen: dict[str, Any]) -> bool:
+    """The rule, read plainly."""
+    told = {
+        "status": made["status"] == chosen.get("status", "exhausted"),
+        "source_app": made["source_app"] == chosen.get("source_app"),
+        "target_app": made["target_app"] == chosen.get("target_app"),
+        "target": made["host"] == TARGETS.get(chosen.get("target", "")),
+        "since": made["age"] <= (chosen.get("since") or 0),
+        "until": made["age"] > (chosen.get("until") or 0),
+        "q": (chosen.get("q") or "") in made["host"] + made["path"],
+    }
+    return all(told[name] for name in {"status", *chosen} if name == "status" or chosen[name] is not None)
+
+
+def as_asked(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The filter as a client sends it."""
+    ages = ("since", "until")
+    return {name: show.time(NOON - 3600 * it) if name in ages else it for name, it in chosen.items()}
+
+
+@share(0.5)
+@given(st.lists(KEPT, max_size=8), FILTERS, st.integers(1, 5))
+def test_those_and_only_those_that_match_are_counted_and_resent(
+    tasks: list[dict[str, Any]], chosen: dict[str, Any], page: int
+) -> None:
+    house = House()
+    there = [kept(house, number, made) for number, made in enumerate(tasks)]
+    wanted = {task.task_id for task, made in zip(there, tasks, strict=True) if is_asked_for(made, chosen)}
+    asked = as_asked(chosen)
+    counted = house.call("start_resend", {"filter": asked, "dry_run": True})
+    assert counted == (200, {"count": len(wanted), "exact": True})
+    with mock.patch("chalicelib.delivery.resend.PAGE", page):
+        begun = start(house, filter=asked, rate=1000)
+    assert counts(look(house, begun["resend_id"])) == done(len(wanted))
+    resent = {task.task_id for task in there if house.look(task.task_id)["round"] == 2}
+    assert resent == wanted
