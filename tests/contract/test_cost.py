@@ -12,7 +12,7 @@ import pytest
 from chalicelib.store import INDEXES
 from tests import meter as meters
 from tests.contract import aws
-from tests.house import reply
+from tests.house import in_turn, reply
 from tests.meter import BUSY, GOOD, PARTNER, SAMPLE, Meter, Metered
 
 pytestmark = pytest.mark.emulator
@@ -109,3 +109,20 @@ def test_a_task_for_later_costs_an_entry_in_the_list_of_those_that_are_scheduled
     show(meter)
     assert meter.units == 8
     assert meter.reads == []
+
+
+def test_what_a_bulk_resend_costs_for_each_of_its_tasks(metered: Metered) -> None:
+    """In a transaction, what is written costs twice as much."""
+    house, meter, tasks = metered.house, metered.meter, 5
+    house.outside.answers[PARTNER] = in_turn(BUSY)
+    for _ in range(tasks):
+        house.submit(PARTNER, **{**SAMPLE, "retry": {"max_attempts": 1}})
+        metered.deliver_next()
+    metered.second_opinion()
+    meter.writes.clear()
+    meter.reads.clear()
+    assert house.call("start_resend", {"filter": {"source_app": "orders"}})[0] == 202
+    assert Counter(name for name, _ in meter.writes) == {"TransactWriteItems": 1 + tasks, "PutItem": 2}
+    assert meter.reads.count("GetItem") == tasks
+    rounds = [sum(bill.values()) for bill in metered.second_opinion() if "by_status" in bill]
+    assert sorted(rounds) == [4, 5, 5, 5, 5], "twice that, and two for the audit; one of them is not due at once"

@@ -50,7 +50,11 @@ def test_every_module_has_byte_code_that_is_used_as_it_is(archive: Path) -> None
 def test_only_the_services_that_are_called_are_described(archive: Path) -> None:
     parts = [Path(name).parts for name in zipfile.ZipFile(archive).namelist()]
 
-    assert {part[2] for part in parts if part[:2] == ("botocore", "data") and len(part) > 3} == {"dynamodb", "sqs", "ssm"}
+    assert {part[2] for part in parts if part[:2] == ("botocore", "data") and len(part) > 3} == {
+        "dynamodb",
+        "sqs",
+        "ssm",
+    }
 
 
 def test_licences_of_what_is_shipped_stay_with_it(archive: Path) -> None:

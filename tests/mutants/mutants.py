@@ -209,6 +209,19 @@ MUTANTS = (
         "resend = ? WHERE resend_id = ? AND version = ?",
         "resend = ? WHERE resend_id = ? AND ? > 0",
     ),
+    # ── signed ──
+    Mutant(
+        "only the newest secret signs",
+        "chalicelib/delivery/compose.py",
+        "sign(keys, task.task_id,",
+        "sign(keys[:1], task.task_id,",
+    ),
+    Mutant(
+        "a secret that was removed signs for ever",
+        "chalicelib/keyring.py",
+        "if self._keys is None or not self._read_at <= now < self._read_at + FRESH:",
+        "if self._keys is None:",
+    ),
     # ── the same request twice ──
     Mutant(
         "the key does not make the id",
