@@ -229,6 +229,13 @@ class Database:
                 self._commit([(operation, answer)])
         return answer.result()
 
+    def run(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement with the values of each row. Raises Unavailable.
+
+        Its cursor stays with the writer: whoever lets go of one resets its statement, which may be at work again.
+        """
+        self.write(partial(_run, sql=sql, rows=rows))
+
     def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """What `look` finds in what is committed, all of it as of one moment. Raises Unavailable."""
         try:
@@ -329,6 +336,10 @@ class Database:
     def _roll_back(self) -> None:
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
+
+
+def _run(tx: Transaction, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    tx.executemany(sql, rows)
 
 
 ADD_TO_COUNTER = """INSERT INTO counters (unit, start, name, n) VALUES (?, ?, ?, ?)
@@ -554,7 +565,7 @@ class EmbeddedStore:
     def recount(self, now: float, retention: float) -> bool:
         """Check the ledger, whole each time: a million rows take one or two tenths of a second."""
         found = to_json(self.ledger(now, retention))
-        self.database.write(lambda tx: tx.execute("INSERT OR REPLACE INTO checks (id, ledger) VALUES (1, ?)", (found,)))
+        self.database.run("INSERT OR REPLACE INTO checks (id, ledger) VALUES (1, ?)", [(found,)])
         return False
 
     def checked(self) -> Ledger | None:
@@ -567,7 +578,7 @@ class EmbeddedStore:
 
     def ping(self) -> None:
         """Raises Unavailable when the file cannot be written: a full disk can still be read."""
-        self.database.write(lambda tx: tx.execute(f"PRAGMA user_version = {len(SCHEMAS)}"))
+        self.database.write(_touch)
 
     def sweep(self, now: float, limit: int) -> int:
         """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many.
@@ -812,6 +823,11 @@ def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bo
     return change.rowcount > 0
 
 
+def _touch(tx: Transaction) -> None:
+    """Write something that is there already."""
+    tx.execute(f"PRAGMA user_version = {len(SCHEMAS)}")
+
+
 def _sweep(tx: Transaction, now: float, limit: int) -> int:
     expired = tx.execute("SELECT id, task_id FROM tasks WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
     for row, task_id in expired:
@@ -997,7 +1013,7 @@ class EmbeddedQueues:
         rows = [
             (queue, it.group, encode(it.message), "waiting" if it.delay else "ready", now + it.delay) for it in parcels
         ]
-        self._database.write(lambda tx: tx.executemany(sql, rows))
+        self._database.run(sql, rows)
         self._lines[queue].ring()
 
     def hide(self, queue: Queue, waits: Mapping[str, float]) -> None:
@@ -1015,7 +1031,7 @@ class EmbeddedQueues:
         """Finish messages; a receipt that is not valid is passed over."""
         sql = "DELETE FROM messages WHERE id = ? AND count = ? AND queue = ?"
         handles = [(*_handle(receipt), queue) for receipt in receipts]
-        self._database.write(lambda tx: [tx.execute(sql, handle) for handle in handles])
+        self._database.run(sql, handles)
         self._lines[queue].ring()  # a group that had too much in hand may have more now
 
     def in_flight(self, queue: Queue) -> int:

@@ -33,6 +33,7 @@ from tests.contract.samples import (
     LEASE,
     NOW,
     RETENTION,
+    at_once,
     attempt,
     audit,
     channel,
@@ -126,6 +127,44 @@ def test_everything_is_there_after_it_was_closed(path: Path) -> None:
         assert store.channels() == [channel()]
         assert store.totals() == totals
         assert [decode(message.body).ticket for message in queues.receive(Queue.EXHAUSTED)] == [2]
+
+
+# ── many threads, one writer ─────────────────────────────────────────────────────────────────────
+
+
+def test_messages_that_many_threads_send_at_once_are_all_there(path: Path) -> None:
+    with opened(path) as (store, queues):
+        message = Message("t", 1)
+
+        def send(_: int) -> None:
+            for _ in range(200):
+                queues.send(Queue.TASKS, message, group=GROUP)
+
+        at_once(16, send)
+        assert store._rows("SELECT count(*) FROM messages") == [(3200,)]
+
+
+def test_no_write_answers_with_a_cursor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lets go of one resets its statement, which the writer may be at again."""
+    answers: list[Any] = []
+    write = Database.write
+
+    def noted(self: Database, operation: Any) -> Any:
+        answers.append(write(self, operation))
+        return answers[-1]
+
+    monkeypatch.setattr(Database, "write", noted)
+    with opened(path) as (store, queues):
+        queues.send(Queue.TASKS, Message("t", 1), group=GROUP)
+        [received] = queues.receive(Queue.TASKS)
+        queues.hide(Queue.TASKS, {received.receipt: 0})
+        queues.delete(Queue.TASKS, [received.receipt])
+        store.recount(NOW, RETENTION)
+        store.ping()
+        store.sweep(NOW, 10)
+    assert len(answers) == 8
+    outermost = [it for answer in answers for it in (answer if isinstance(answer, list) else [answer])]
+    assert not any(isinstance(it, sqlite3.Cursor) for it in outermost)
 
 
 # ── it is found again after a crash ──────────────────────────────────────────────────────────────
