@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 import requests
+from standardwebhooks import Webhook
 
 from tests.emulators import ministack
 from tests.local.conftest import receiving
@@ -162,6 +163,25 @@ def test_a_task_whose_message_is_lost_is_found_by_the_reconciler(opened: Stack, 
     run_schedule(opened, "Reconcile")
 
     until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
+
+
+def test_what_was_exhausted_is_resent_by_one_call_and_signed_as_receivers_verify_it(
+    opened: Stack, partner: str
+) -> None:
+    key = opened.call("POST", "/v1/signing-secrets", {"source_app": "signed"}).json()["secret"]
+    once = {"url": f"{partner}/fail/1", "source_app": "signed", "body": {"order": 42}, "retry": {"max_attempts": 1}}
+    task_id = opened.call("POST", "/v1/tasks", once).json()["task_id"]
+    until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "exhausted", "the end of its tries")
+
+    begun = opened.call("POST", "/v1/resends", {"filter": {"source_app": "signed"}})
+    run_schedule(opened, "ResendMany")
+
+    assert begun.status_code == 202, begun.text
+    until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
+    shown = opened.call("GET", f"/v1/resends/{begun.json()['resend_id']}").json()
+    assert (shown["status"], shown["resent"]) == ("done", 1)
+    got = requests.get(f"{partner}/received", params={"webhook_id": task_id}, timeout=5).json()["received"]
+    assert [Webhook(key).verify(each["body"], each["headers"]) for each in got] == [{"order": 42}] * 2
 
 
 def let_time_pass(stack: Stack, task_id: str) -> None:
