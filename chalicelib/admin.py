@@ -114,10 +114,10 @@ DEFAULT_RATE = 10
 """Tasks a second: what a partner can bear that has just recovered."""
 
 FIRST_SECONDS = 2
-"""For how long whoever begins or stops a bulk resend does so by himself. The schedule does the rest."""
+"""Seconds for which the call that begins or stops a bulk resend goes on with it. The schedule does the rest."""
 
 COUNT_SECONDS = 10
-"""For how long a dry run counts, at most: API Gateway waits for 29 seconds."""
+"""Seconds for which a dry run counts, at most: API Gateway waits for 29."""
 
 
 def find_resend(world: World, resend_id: str) -> Resend:
