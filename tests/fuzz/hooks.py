@@ -40,11 +40,25 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     most keys an end of their own.
     """
     dice = zlib.crc32(repr(case.body).encode(errors="backslashreplace"))
-    if isinstance(case.body, dict) and has_right_form(case.body.get("url")):
-        case.body = {**case.body, "url": ADDRESSES[dice % len(ADDRESSES)]}
+    if isinstance(case.body, dict):
+        case.body = all_addressed(case.body, dice)
     key = case.headers.get("Idempotency-Key", "")
     if 0 < len(key) <= SHORT_KEY and dice % 4:  # else most tasks would meet another one's key
         case.headers["Idempotency-Key"] = f"{key}{dice}"
+
+
+def all_addressed(body: dict[str, Any], dice: int) -> Any:
+    """A body with a task, or a batch of them."""
+    tasks = body.get("tasks")
+    batch = [addressed(it, dice + number) for number, it in enumerate(tasks)] if isinstance(tasks, list) else tasks
+    return addressed({**body, "tasks": batch} if isinstance(tasks, list) else body, dice)
+
+
+def addressed(submitted: Any, dice: int) -> Any:
+    """What was submitted, to an address of ours."""
+    if isinstance(submitted, dict) and has_right_form(submitted.get("url")):
+        return {**submitted, "url": ADDRESSES[dice % len(ADDRESSES)]}
+    return submitted
 
 
 def has_right_form(url: Any) -> bool:
@@ -54,9 +68,17 @@ def has_right_form(url: Any) -> bool:
 @schemathesis.hook
 def after_call(context: HookContext, case: Case[Any], response: Response) -> None:  # noqa: ARG001 - see above
     """Notes every task that was promised."""
-    if (case.operation.method, case.operation.path, response.status_code) == ("post", "/v1/tasks", 202):
-        with Path(os.environ["FUZZ_PROMISED"]).open("a") as promised:
-            promised.write(f"{response.json()['task_id']}\n")
+    with Path(os.environ["FUZZ_PROMISED"]).open("a") as promised:
+        promised.writelines(f"{task_id}\n" for task_id in promised_in(case, response))
+
+
+def promised_in(case: Case[Any], response: Response) -> list[str]:
+    """The tasks that an answer promises."""
+    answer = (case.operation.method, case.operation.path, response.status_code)
+    if answer == ("post", "/v1/tasks", 202):
+        return [response.json()["task_id"]]
+    results = response.json()["results"] if answer == ("post", "/v1/tasks/batch", 207) else []
+    return [result["task"]["task_id"] for result in results if "task" in result]
 
 
 @schemathesis.check
