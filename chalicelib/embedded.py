@@ -25,8 +25,9 @@ from functools import partial
 from itertools import chain, islice, takewhile
 from math import inf
 from pathlib import Path
-from threading import Condition, Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread, current_thread
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from chalicelib import ledger, life
 from chalicelib.errors import Fault, InvalidRequest, NotFound, SettingsError, Unavailable
@@ -971,7 +972,7 @@ VISIBILITY = {Queue.TASKS: 540, Queue.EXHAUSTED: 360}
 
 RUNS = {Queue.TASKS: 64, Queue.EXHAUSTED: 4}
 """Batches of each queue that are handled at once on one computer, of ten messages at most. A batch lasts as long as
-its slowest message, so targets that hang must not hold them all: see `_may_take`."""
+its slowest message, so targets that hang must not hold them all: see `_Runs`."""
 
 MOST_RECEIVES = 1000
 """Receives after which a task's message goes to the exhausted queue; keep in step with `infra/template.yaml`."""
@@ -998,6 +999,7 @@ class EmbeddedQueues:
         self._visibility = visibility
         self._lines = {queue: _Line() for queue in Queue}
         self._turns = dict.fromkeys(Queue, "")
+        self._runs = {queue: _Runs(RUNS[queue]) for queue in Queue}
         self._counted: dict[Queue, tuple[float, int]] = {}
 
     def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
@@ -1055,8 +1057,10 @@ class EmbeddedQueues:
             after=self._turns[queue],
             now=self._clock.now(),
             visibility=self._visibility[queue],
+            may_take=self._runs[queue].who_may_take(),
         )
         taken = self._database.write(take)
+        self._runs[queue].begin(taken.groups)
         self._turns[queue] = taken.turn
         if taken.spent:
             self._lines[Queue.EXHAUSTED].ring()
@@ -1078,6 +1082,32 @@ class EmbeddedQueues:
         """Seconds until a message's wait is over."""
         at = self._look(NEXT_VISIBLE, queue)
         return inf if at is None else max(0.0, at - self._clock.now())
+
+
+class _Runs:
+    """Which groups the runs of a queue are busy with. A run is a thread: whoever receives again has done with the last.
+
+    A group may have messages in as many runs as it leaves free: one group half of all, two a third each. So whatever
+    hangs, a group that has none finds one. (The threshold of Choudhury and Hahne, 1998, for buffers that many share.)
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._busy: WeakKeyDictionary[Thread, frozenset[str]] = WeakKeyDictionary()
+
+    def begin(self, groups: Iterable[str]) -> None:
+        """This thread is busy with messages of these groups."""
+        with self._lock:
+            self._busy[current_thread()] = frozenset(groups)
+
+    def who_may_take(self) -> Callable[[str], bool]:
+        """For this thread, which is free: whether it may take messages of a group."""
+        with self._lock:
+            self._busy.pop(current_thread(), None)
+            runs = Counter(group for groups in self._busy.values() for group in groups)
+            free = self._most - sum(1 for groups in self._busy.values() if groups)
+        return lambda group: runs[group] < max(free, 1)
 
 
 class _Line:
@@ -1122,41 +1152,31 @@ NEXT_VISIBLE = "SELECT min(visible_at) FROM messages INDEXED BY messages_timed W
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Messages in hand, the group that had its turn last, and whether any message was received too often."""
+    """Messages in hand and their groups, the group that had its turn last, and whether any was received too often."""
 
     messages: list[Received]
+    groups: Sequence[str]
     turn: str
     spent: bool
 
 
-def _take(tx: Transaction, *, queue: Queue, limit: int, after: str, now: float, visibility: float) -> _Taken:
+def _take(
+    tx: Transaction,
+    *,
+    queue: Queue,
+    limit: int,
+    after: str,
+    now: float,
+    visibility: float,
+    may_take: Callable[[str], bool],
+) -> _Taken:
     spent = _surface(tx, queue, now)
-    batches = _batches(tx, queue)
-    free = RUNS[queue] - len(set().union(*batches.values()))
-    in_turn = _groups_in_turn(tx, queue, after)
-    groups = list(islice((group for group in in_turn if _may_take(len(batches.get(group, ())), free)), limit))
+    groups = list(islice(filter(may_take, _groups_in_turn(tx, queue, after)), limit))
     offers = [(_in_hand(tx, queue, group), _ready(tx, queue, group, limit)) for group in groups]
-    messages = [_hand_over(tx, message, now, visibility) for message in fairly(offers, limit)]
-    return _Taken(messages, groups[-1] if groups else after, spent)
-
-
-def _batches(tx: Transaction, queue: Queue) -> Mapping[str, set[float]]:
-    """Group -> the receives of which messages are being worked on."""
-    found: dict[str, set[float]] = {}
-    sql = """SELECT DISTINCT group_name, received_at FROM messages INDEXED BY messages_in_hand
-             WHERE queue = ? AND state = 'in hand'"""
-    for group, received_at in tx.execute(sql, (queue,)):
-        found.setdefault(group, set()).add(received_at)
-    return found
-
-
-def _may_take(batches: int, free: int) -> bool:
-    """Whether a group that has messages in so many batches may have them in one more, when so many runs are free.
-
-    It may have as many as it leaves: one group half of all, two a third each. So whatever hangs, a group that has
-    none finds one free. (The threshold of Choudhury and Hahne, 1998, for buffers that many share.)
-    """
-    return batches < max(free, 1)
+    of_group = {message: group for group, (_, messages) in zip(groups, offers, strict=True) for message in messages}
+    taken = fairly(offers, limit)
+    messages = [_hand_over(tx, message, now, visibility) for message in taken]
+    return _Taken(messages, [of_group[message] for message in taken], groups[-1] if groups else after, spent)
 
 
 def _surface(tx: Transaction, queue: Queue, now: float) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -761,3 +761,34 @@ def test_rows_that_cannot_be_read_hide_no_others(path: Path) -> None:
     with opened(path) as (store, _):
         assert store.due(NOW + DAY, 2) == tasks[6:]
         assert store.page(Query(), None, 10).tasks == tasks[:5:-1]
+
+
+def test_a_target_that_hangs_leaves_half_of_the_runs_to_the_others() -> None:
+    _, queues = open_embedded(MEMORY, load({}), FakeClock())
+    for n in range(64):
+        queues.send(Queue.TASKS, Message(f"bad-{n}", 1), group="bad")
+    takes = [in_a_run(queues) for _ in range(40)]
+    queues.send(Queue.TASKS, Message("good", 1), group="good")
+    assert [len(taken) for taken in takes] == [1] * 32 + [0] * 8
+    assert [decode(it.body).task_id for it in in_a_run(queues)] == ["good"]
+
+
+RUNNING: list[Thread] = []
+"""Threads that are busy for as long as somebody remembers them."""
+
+
+def in_a_run(queues: EmbeddedQueues) -> list[Received]:
+    """What a run of its own gets, which is busy with it from then on."""
+    taken: list[Received] = []
+    run = Thread(target=lambda: taken.extend(queues.receive(Queue.TASKS, limit=1)))
+    RUNNING.append(run)
+    run.start()
+    run.join()
+    return taken
+
+
+def test_a_run_that_receives_again_is_busy_no_longer_with_what_it_had() -> None:
+    _, queues = open_embedded(MEMORY, load({}), FakeClock())
+    for n in range(80):
+        queues.send(Queue.TASKS, Message(f"t-{n}", 1), group="one")
+    assert [len(queues.receive(Queue.TASKS, limit=1)) for _ in range(80)] == [1] * 80
