@@ -100,6 +100,16 @@ def stop_resend(resend_id: str) -> Response:
     return _answer("stop_resend", resend_id=resend_id)
 
 
+@_at("GET", "/v1/targets")
+def list_targets() -> Response:
+    return _answer("list_targets")
+
+
+@_at("PATCH", "/v1/targets")
+def change_target() -> Response:
+    return _answer("change_target")
+
+
 @_at("GET", "/v1/channels")
 def list_channels() -> Response:
     return _answer("list_channels")

@@ -100,8 +100,11 @@ def _recognised(known: Task, digest: str, key: str | None) -> Task:
 
 
 def _wants_message(task: Task) -> bool:
-    """Whether nothing was tried yet. Of a task accepted before, the first message may have been lost: send another."""
-    return task.status is Status.PENDING and task.number == 0 and not task.behind
+    """Whether nothing was tried yet. Of a task accepted before, the first message may have been lost: send another.
+
+    One that is held, or stands behind others in its line, must not have any.
+    """
+    return task.status is Status.PENDING and task.number == 0 and not task.behind and not task.held
 
 
 def _wait_of(task: Task, now: float) -> float:
@@ -136,9 +139,22 @@ def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:
     """`enqueue` for many new tasks at once, but for those that are due later than a message can wait."""
     now = world.clock.now()
     soon = [(task, wait) for task in tasks if (wait := _wait_of(task, now)) <= MOST_DELAY]
-    parcels = [Parcel(Message(task.task_id, task.ticket), group=task.request.target, delay=wait) for task, wait in soon]
-    if parcels:
-        _sends([task.task_id for task in tasks], lambda: world.queues.send_all(Queue.TASKS, parcels))
+    enqueue_all(world, [parcel(task, delay=wait) for task, wait in soon])
+
+
+def enqueue_all(world: World, parcels: Sequence[Parcel]) -> bool:
+    """Send messages that wake tasks to the task queue, together. Whether they were sent."""
+    ids = [it.message.task_id for it in parcels]
+    return not parcels or _sends(ids, lambda: world.queues.send_all(Queue.TASKS, parcels))
+
+
+def parcel(task: Task, *, delay: float = 0, turn: float | None = None) -> Parcel:
+    """The message that wakes `task`, to be received after `delay` seconds.
+
+    `turn`: the moment that the rate of its target has set aside for it.
+    """
+    target = task.request.target
+    return Parcel(Message(task.task_id, task.ticket, target, turn), group=target, delay=delay)
 
 
 def enqueue(world: World, task: Task, *, delay: float = 0) -> bool:
@@ -146,9 +162,8 @@ def enqueue(world: World, task: Task, *, delay: float = 0) -> bool:
 
     Whether it was sent. A queue that cannot take it costs minutes, not the task: `wake_at` stands already.
     """
-    queue = Queue.EXHAUSTED if task.status in FINAL else Queue.TASKS
-    message, group = Message(task.task_id, task.ticket), task.request.target
-    return _sends([task.task_id], lambda: world.queues.send(queue, message, group=group, delay=delay))
+    queue, it = Queue.EXHAUSTED if task.status in FINAL else Queue.TASKS, parcel(task, delay=delay)
+    return _sends([task.task_id], lambda: world.queues.send(queue, it.message, group=it.group, delay=it.delay))
 
 
 def _sends(task_ids: Sequence[str], send: Callable[[], None]) -> bool:

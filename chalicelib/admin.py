@@ -1,14 +1,16 @@
-"""What operators do to tasks and channels. Every action leaves an audit record, in the same write as its effect."""
+"""What operators do to tasks, targets and channels. Every action is audited, in the same write as its effect."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from chalicelib import life, log, submission
 from chalicelib.accept import enqueue, pass_turn
 from chalicelib.auth import Identity
 from chalicelib.change import change
+from chalicelib.delivery import target
 from chalicelib.delivery.resend import advance
 from chalicelib.errors import Fault, InvalidRequest, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS
@@ -18,7 +20,22 @@ from chalicelib.ports import World, query_of
 from chalicelib.shape import Field, Flag, ListOf, Number, Record, Text, Time, require
 from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
-from chalicelib.task import FINAL, Audit, Channel, Json, Resend, ResendStatus, SigningSecret, Status, Task, evolve
+from chalicelib.task import (
+    FINAL,
+    Audit,
+    Breaker,
+    Channel,
+    Gate,
+    Json,
+    Resend,
+    ResendStatus,
+    SigningSecret,
+    Status,
+    Target,
+    Task,
+    evolve,
+    target_of,
+)
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +189,103 @@ def stop_resend(world: World, who: Identity, resend_id: str) -> Resend:
             advance(world, [stopping], seconds=FIRST_SECONDS)
         there = find_resend(world, resend_id)
     return there
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+MOST_PLACES = 200
+"""Attempts at a target that may run at a time, where that is limited: each is written down in its gate."""
+
+BREAKER = Record(
+    name="BreakerChanges",
+    fields={
+        "failure_share": Field(Number(least=0.01, most=1), "Share of attempts that must fail; 0.5 unless said."),
+        "window": Field(Number(least=1, most=3600), "Seconds of which attempts are counted; 60 unless said."),
+        "least_attempts": Field(
+            Number(least=1, most=10_000, whole=True), "Attempts that must have ended in it; 10 unless said."
+        ),
+        "open_seconds": Field(
+            Number(least=1, most=3600), "Seconds until one attempt is let through to see; 30 unless said."
+        ),
+    },
+    example={"failure_share": 0.5, "window": 60, "least_attempts": 10, "open_seconds": 30},
+)
+DEFAULT_BREAKER = Breaker(failure_share=0.5, window=60, least_attempts=10, open_seconds=30)
+
+TARGET = Record(
+    name="TargetChanges",
+    fields={
+        "paused": Field(Flag(), "True: its tasks are held until it is false again, and lose no try."),
+        "max_concurrency": Field(
+            Number(least=1, most=MOST_PLACES, whole=True), "Attempts that may run at a time; null: any number."
+        ),
+        "rate_per_second": Field(
+            Number(least=0.01, most=1000), "Attempts that may begin in a second; null: any number."
+        ),
+        "breaker": Field(BREAKER, "When to leave it alone because attempts fail; null: never."),
+    },
+    example={"paused": True, "max_concurrency": 4},
+)
+
+
+def change_target(world: World, who: Identity, url: str, changes: Json) -> Target:
+    """Change some of what is set of a target; null takes one away. Held tasks go as soon as it admits them.
+
+    A change of a limit begins it anew: the breaker is closed, and nobody has a turn yet. Raises InvalidRequest with
+    every fault.
+    """
+    _require_target(world, url, changes)
+    name = target_of(url)
+    audit = _audit(world, who, "change-target", name, changes)
+    while True:
+        there = target.read(world).get(name, Target(name=name))
+        changed = _with(there, changes, now=world.clock.now(), actor=who.name)
+        _begin_anew(world, there, changed)
+        if world.store.save_target(changed, audit):
+            break
+    log.event("target.changed", target=name, actor=who.name, paused=changed.paused_at is not None)
+    target.read(world)
+    if changed.paused_at is None:
+        target.ring(world, name)
+    return changed
+
+
+def _require_target(world: World, url: str, changes: Json) -> None:
+    faults = [Fault("query:target", fault.detail) for fault in url_faults(url, world.http)]
+    if not faults and (urlsplit(url).path not in ("", "/") or urlsplit(url).query):
+        faults.append(Fault("query:target", "must be scheme, host and port only, such as https://partner.example:443"))
+    faults += TARGET.faults(changes, "")
+    if faults:
+        raise InvalidRequest(faults=tuple(faults))
+
+
+def _with(there: Target, changes: Mapping[str, Json], *, now: float, actor: str) -> Target:
+    """The target as it is after the changes."""
+    new: dict[str, Json] = {name: changes[name] for name in ("max_concurrency", "rate_per_second") if name in changes}
+    if "paused" in changes:
+        since = now if there.paused_at is None else there.paused_at
+        new["paused_at"] = since if changes["paused"] else None
+    if "breaker" in changes:
+        new["breaker"] = _breaker(there.breaker or DEFAULT_BREAKER, changes["breaker"])
+    return evolve(there, **new, version=there.version + 1, updated_at=now, updated_by=actor)
+
+
+def _breaker(there: Breaker, changes: Mapping[str, Json] | None) -> Breaker | None:
+    if changes is None:
+        return None
+    return evolve(there, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _begin_anew(world: World, old: Target, new: Target) -> None:
+    """Forget what the old limits have led to: else a rate that was low would set aside turns far ahead."""
+
+    def anew(gate: Gate) -> tuple[Gate, None]:
+        if old.rate_per_second != new.rate_per_second:
+            gate = evolve(gate, next_at=0)
+        return (target.closed(gate) if old.breaker != new.breaker else gate), None
+
+    if (old.rate_per_second, old.breaker) != (new.rate_per_second, new.breaker):
+        world.store.pass_gate(new.name, anew)
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────

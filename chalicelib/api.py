@@ -41,7 +41,7 @@ from chalicelib.shape import (
 )
 from chalicelib.signing import as_text
 from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
-from chalicelib.task import Json, Status, Task, evolve
+from chalicelib.task import Json, Status, Target, Task, evolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +273,38 @@ def stop_resend(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(200, show.resend(admin.stop_resend(world, who, asked.ids["resend_id"])))
 
 
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+MOST_COUNTED = 1000
+"""Held tasks of one target that are counted, at most: on AWS each look reads them."""
+
+OF_TARGET = {
+    "target": Field(Text(most=300), "Scheme, host and port, such as https://partner.example:443.", required=True)
+}
+ALL_TARGETS = Shown(
+    name="TargetList",
+    fields={
+        "targets": Field(ListOf(shape=show.TARGET), "Those of which anything is set, or that hold tasks, by name.")
+    },
+)
+
+
+def list_targets(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Every target that is paused or limited, or that still holds tasks, and how it stands."""
+    shown = [(target, _shown(world, target)) for target in world.store.targets()]
+    return Answer(200, {"targets": [standing for target, standing in shown if target.is_set or standing["held"]]})
+
+
+def _shown(world: World, target: Target) -> dict[str, Json]:
+    held = world.store.count_held(target.name, MOST_COUNTED)
+    return show.target(target, world.store.gate(target.name), held=held, now=world.clock.now())
+
+
+def change_target(world: World, who: Identity, asked: Asked) -> Answer:
+    """Pause, resume or limit a target. Members that are left out stay as they are; null takes a limit away."""
+    return Answer(200, _shown(world, admin.change_target(world, who, asked.given["target"], asked.body)))
+
+
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
 
 ALL_CHANNELS = Shown(
@@ -420,6 +452,7 @@ def openapi(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG00
 # ── every route: where it is, what it takes, what it gives ───────────────────────────────────────
 
 TASKS = Tag("tasks", "What must arrive.")
+TARGETS = Tag("targets", "Where tasks go: pause them, limit them.")
 CHANNELS = Tag("channels", "Where failures are told.")
 SIGNING = Tag("signing", "By what receivers know that a delivery is ours.")
 SERVICE = Tag("service", "How kkbida itself is doing.")
@@ -477,6 +510,16 @@ ROUTES: Mapping[str, Route] = {
         Route("GET", "/v1/resends", list_resends, TASKS, Gives(200, "The bulk resends.", RESENDS)),
         Route("GET", "/v1/resends/{resend_id}", look_at_resend, TASKS, Gives(200, "How far it is.", show.WHOLE_RESEND)),
         Route("DELETE", "/v1/resends/{resend_id}", stop_resend, TASKS, Gives(200, "As it is now.", show.RESEND)),
+        Route("GET", "/v1/targets", list_targets, TARGETS, Gives(200, "The targets.", ALL_TARGETS)),
+        Route(
+            "PATCH",
+            "/v1/targets",
+            change_target,
+            TARGETS,
+            Gives(200, "The target as it is now.", show.TARGET),
+            query=OF_TARGET,
+            takes=admin.TARGET,
+        ),
         Route("GET", "/v1/channels", list_channels, CHANNELS, Gives(200, "The channels.", ALL_CHANNELS)),
         Route(
             "POST",

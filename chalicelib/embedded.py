@@ -47,7 +47,19 @@ from chalicelib.ports import (
 )
 from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
-from chalicelib.task import Attempt, Audit, Channel, Notice, Resend, SigningSecret, Status, Task, evolve
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Channel,
+    Gate,
+    Notice,
+    Resend,
+    SigningSecret,
+    Status,
+    Target,
+    Task,
+    evolve,
+)
 
 T = TypeVar("T")
 
@@ -151,7 +163,14 @@ SCHEMA_5 = """
 CREATE TABLE signing_secrets (secret_id TEXT PRIMARY KEY, created_at REAL NOT NULL, secret TEXT NOT NULL);
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5)
+SCHEMA_6 = """
+CREATE TABLE targets (name TEXT PRIMARY KEY, version INTEGER NOT NULL, target TEXT NOT NULL);
+CREATE TABLE gates (name TEXT PRIMARY KEY, gate TEXT NOT NULL);
+ALTER TABLE tasks ADD COLUMN held_by REAL;  -- its place among those that are held for its target; such have no wake_at
+CREATE INDEX tasks_held ON tasks (target, held_by, task_id) WHERE held_by IS NOT NULL;
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -448,6 +467,8 @@ def _set_free(tx: Transaction) -> None:
     for (text,) in tx.execute("SELECT notice FROM notices WHERE lease_until > 0").fetchall():
         notice = from_json(Notice, text)
         _write_notice(tx, notice.version, evolve(notice, lease_until=0))
+    for name, text in tx.execute("SELECT name, gate FROM gates").fetchall():
+        _write_gate(tx, name, evolve(from_json(Gate, text), inside={}, probe="", probe_until=0))
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────
@@ -551,6 +572,33 @@ class EmbeddedStore:
         sql = "DELETE FROM signing_secrets WHERE secret_id = ?"
         return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (secret_id,)), audit))
 
+    def targets(self) -> list[Target]:
+        """All targets that anything was ever set of, by name."""
+        return self._records(Target, "SELECT target FROM targets ORDER BY name")
+
+    def save_target(self, target: Target, audit: Audit) -> bool:
+        """Store a target of the next version. False: it changed."""
+        return self.database.write(partial(_save_target, target=target, audit=audit))
+
+    def gate(self, name: str) -> Gate:
+        """The gate of a target."""
+        return self.database.read(lambda connection: _gate(connection.execute, name))
+
+    def pass_gate(self, name: str, decide: Callable[[Gate], tuple[Gate, T]]) -> T:
+        """Change the gate of a target, and what `decide` says beside."""
+        return self.database.write(partial(_pass_gate, name=name, decide=decide))
+
+    def held(self, name: str, limit: int) -> list[Task]:
+        """Tasks that are held for a target, the one that was due first first. Unreadable rows are passed over."""
+        sql = f"{TASKS} WHERE target = ? AND held_by IS NOT NULL ORDER BY held_by, task_id LIMIT ?"
+        values = (name, limit + PASSED_OVER)
+        return self.database.read(lambda connection: list(islice(_readable(connection.execute(sql, values)), limit)))
+
+    def count_held(self, name: str, most: int) -> int:
+        """How many there are, up to `most`."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE target = ? AND held_by IS NOT NULL LIMIT ?)"
+        return int(self._rows(sql, name, most)[0][0])
+
     def totals(self) -> Mapping[str, int]:
         """The counters of `life.tally`, all time."""
         return dict(self._rows("SELECT name, n FROM counters WHERE unit = 'total'"))
@@ -599,7 +647,7 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Audit)
+R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Target, Audit)
 Execute = Callable[..., sqlite3.Cursor]
 
 TASKS = "SELECT task, request, task_id FROM tasks JOIN requests USING (id)"
@@ -721,10 +769,11 @@ def _standing(tx: Transaction, task_id: str) -> Task:
 def _write_task(tx: Transaction, old: Task, new: Task) -> bool:
     """Put `new` where `old` is, its request aside. False when the version is another one by now."""
     written = tx.execute(
-        """UPDATE tasks SET version = ?, status = ?, wake_at = ?, lease_until = ?, expires_at = ?, task = ?
+        """UPDATE tasks SET version = ?, status = ?, wake_at = ?, held_by = ?, lease_until = ?, expires_at = ?, task = ?
            WHERE task_id = ? AND version = ?""",
         (
-            *(new.version, new.status, new.wake_at, new.lease_until, new.expires_at, _without_request(new)),
+            *(new.version, new.status, None if new.held else new.wake_at, new.wake_at if new.held else None),
+            *(new.lease_until, new.expires_at, _without_request(new)),
             *(old.task_id, old.version),
         ),
     )
@@ -827,6 +876,32 @@ def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bo
 def _touch(tx: Transaction) -> None:
     """Write something that is there already."""
     tx.execute(f"PRAGMA user_version = {len(SCHEMAS)}")
+
+
+def _save_target(tx: Transaction, target: Target, audit: Audit) -> bool:
+    saved = tx.execute(
+        """INSERT INTO targets (name, version, target) VALUES (?1, ?2, ?3)
+           ON CONFLICT (name) DO UPDATE SET version = ?2, target = ?3 WHERE version = ?2 - 1""",
+        (target.name, target.version, to_json(target)),
+    )
+    return _audited(tx, saved, audit)
+
+
+def _gate(execute: Execute, name: str) -> Gate:
+    row = execute("SELECT gate FROM gates WHERE name = ?", (name,)).fetchone()
+    return from_json(Gate, row[0]) if row else Gate()
+
+
+def _pass_gate(tx: Transaction, name: str, decide: Callable[[Gate], tuple[Gate, T]]) -> T:
+    gate = _gate(tx.execute, name)
+    after, answer = decide(gate)
+    if after != gate:
+        _write_gate(tx, name, after)
+    return answer
+
+
+def _write_gate(tx: Transaction, name: str, gate: Gate) -> None:
+    tx.execute("INSERT OR REPLACE INTO gates (name, gate) VALUES (?, ?)", (name, to_json(gate)))
 
 
 def _sweep(tx: Transaction, now: float, limit: int) -> int:

@@ -6,6 +6,7 @@
     cancel: pending | retrying -> cancelled       hurry: do not wait for the next try
     wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
     line_up: others with its ordering key stand before it              call_up: now it is its turn
+    hold: its target takes nothing just now                            release: it does again
 
 The stores make each change in one conditional write: `claim` blindly, the others against `version`.
 """
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.errors import LostLease, WrongStatus
-from chalicelib.task import FINAL, HOLD, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
+from chalicelib.task import FINAL, HOLD, TRANSITIONS, Attempt, Held, Request, Status, Task, Verdict, evolve
 
 LOOKAHEAD = 300
 """Seconds by which a parked task is woken early, so that `DelaySeconds` can start it on time (<= 900)."""
@@ -177,7 +178,7 @@ def _become(task: Task, status: Status, now: float, **changes: object) -> Task:
     if status not in TRANSITIONS[task.status]:
         allowed = ", ".join(sorted(TRANSITIONS[task.status]))
         raise WrongStatus(f"The task is {task.status}; from there it can only become: {allowed}.")
-    return evolve(task, status=status, version=task.version + 1, updated_at=now, **changes)
+    return evolve(task, status=status, version=task.version + 1, updated_at=now, held=None, held_at=None, **changes)
 
 
 def _owned(task: Task, fence: int) -> None:
@@ -295,6 +296,8 @@ def hurry(task: Task, *, now: float, grace: float) -> Task:
         raise WrongStatus(f"The task is {task.status}: there is no next try to bring forward. Resend it instead.")
     if task.behind:
         raise WrongStatus("The task waits for others with its ordering key: deliver or cancel those first.")
+    if task.held:
+        raise WrongStatus(f"The task is due and held ({task.held}): it goes as soon as its target takes it.")
     begun_at = min(task.round_started_at, now)
     return evolve(
         task,
@@ -305,6 +308,46 @@ def hurry(task: Task, *, now: float, grace: float) -> Task:
         due_at=min(task.due_at, now),
         wake_at=_net(max(now, task.lease_until), grace, until=begun_at + task.request.retry.deadline),
         wakes=0,
+    )
+
+
+def hold(task: Task, why: Held, *, now: float) -> Task:
+    """Due, and kept back for its target. Its message is finished, and no other one has its new ticket.
+
+    It stands in a line of its own, by when it was due, and out of the reconciler's sight.
+    """
+    return evolve(
+        task,
+        version=task.version + 1,
+        updated_at=now,
+        ticket=task.ticket + 1,
+        held=why,
+        held_at=now,
+        wake_at=task.due_at,
+        wakes=0,
+    )
+
+
+class NotHeld(LostLease):
+    """Somebody else has released the task, or it was cancelled."""
+
+
+def release(task: Task, *, now: float, at: float, grace: float) -> Task:
+    """Held no more: a message that can be received from `at` on carries it. The time that it was held is not its own.
+
+    Raises NotHeld.
+    """
+    if task.held is None:
+        raise NotHeld(f"task {task.task_id} is not held any more")
+    free = evolve(task, round_started_at=task.round_started_at + max(now - (task.held_at or now), 0))
+    return evolve(
+        free,
+        version=task.version + 1,
+        updated_at=now,
+        ticket=task.ticket + 1,
+        held=None,
+        held_at=None,
+        wake_at=_net(at, grace, until=free.deadline_at),
     )
 
 

@@ -11,13 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.settings import Settings
 from chalicelib.shape import seconds
-from chalicelib.task import Attempt, Audit, Channel, Json, Notice, Resend, SigningSecret, Status, Task
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Channel,
+    Gate,
+    Json,
+    Notice,
+    Resend,
+    SigningSecret,
+    Status,
+    Target,
+    Task,
+)
+
+A = TypeVar("A")
 
 
 class Clock(Protocol):
@@ -185,6 +199,33 @@ class Store(Protocol):
         """Remove a signing secret. False: there was none."""
         ...
 
+    def targets(self) -> list[Target]:
+        """All targets that anything was ever set of, by name (a consistent read)."""
+        ...
+
+    def save_target(self, target: Target, audit: Audit) -> bool:
+        """Store a target whose `version` is one more than the stored one's (0: none). False: it changed."""
+        ...
+
+    def gate(self, name: str) -> Gate:
+        """The gate of a target; a new one when nobody has passed it."""
+        ...
+
+    def pass_gate(self, name: str, decide: Callable[[Gate], tuple[Gate, A]]) -> A:
+        """Change the gate of a target as one step between those of others; what `decide` says beside.
+
+        It is pure, and may be asked again, about another gate. One that it leaves as it is costs no write.
+        """
+        ...
+
+    def held(self, name: str, limit: int) -> list[Task]:
+        """Tasks that are held for a target, the one that was due first first. May lag by seconds."""
+        ...
+
+    def count_held(self, name: str, most: int) -> int:
+        """How many there are, up to `most`. May lag by seconds."""
+        ...
+
     def totals(self) -> Mapping[str, int]:
         """The counters of `life.tally`, all time. May lag by seconds."""
         ...
@@ -236,15 +277,28 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What travels: the task to look at, and the ticket that says whether the message is still of use."""
+    """What travels: the task to look at, and the ticket that says whether the message is still of use.
+
+    `target`: where the task goes; None in messages of older releases. `turn`: the moment that the target's rate has
+    set aside for it. Without a task (an empty id) it is a call: held tasks of the target may go.
+    """
 
     task_id: str
     ticket: int
+    target: str | None = None
+    turn: float | None = None
+
+
+def call(target: str) -> Message:
+    """The message that says: held tasks of the target may go."""
+    return Message("", 0, target)
 
 
 def encode(message: Message) -> str:
-    """The message as it travels: compact JSON."""
-    return json.dumps({"task_id": message.task_id, "ticket": message.ticket}, separators=(",", ":"))
+    """The message as it travels: compact JSON, without what is not given."""
+    more = {"target": message.target, "turn": message.turn}
+    given = {name: value for name, value in more.items() if value is not None}
+    return json.dumps({"task_id": message.task_id, "ticket": message.ticket, **given}, separators=(",", ":"))
 
 
 def decode(body: str) -> Message:
@@ -254,9 +308,14 @@ def decode(body: str) -> Message:
         task_id, ticket = members["task_id"], members["ticket"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError("the body is no message of kkbida") from error
-    if not isinstance(task_id, str) or type(ticket) is not int:
+    target, turn = members.get("target"), members.get("turn")
+    if not isinstance(task_id, str) or type(ticket) is not int or not _is_way(target, turn):
         raise ValueError("the body is no message of kkbida")
-    return Message(task_id, ticket)
+    return Message(task_id, ticket, target, turn)
+
+
+def _is_way(target: object, turn: object) -> bool:
+    return (target is None or isinstance(target, str)) and (turn is None or type(turn) in (int, float))
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +437,18 @@ class Keyring(Protocol):
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(slots=True)
+class Known:
+    """The targets of which anything was ever set, as this process last read them. It is all of a World that changes.
+
+    `at`: when it read them; `asked_at`: when it last tried to.
+    """
+
+    targets: Mapping[str, Target] | None = None
+    at: float = 0
+    asked_at: float = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """All that a step may touch. Built once, in `world.py`; in tests, by hand."""
@@ -389,3 +460,4 @@ class World:
     keyring: Keyring
     clock: Clock
     random: Random
+    known: Known = field(default_factory=Known)

@@ -18,14 +18,17 @@ from chalicelib.ledger import Ledger, Recount
 from chalicelib.task import (
     Attempt,
     Audit,
+    Breaker,
     Channel,
     Expectation,
+    Gate,
     Json,
     Notice,
     Policy,
     Request,
     Resend,
     SigningSecret,
+    Target,
     Task,
 )
 
@@ -39,6 +42,9 @@ Record = (
     | Channel
     | Resend
     | SigningSecret
+    | Target
+    | Breaker
+    | Gate
     | Audit
     | Ledger
     | Recount

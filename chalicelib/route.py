@@ -121,6 +121,7 @@ def read(route: Route, query: Query, headers: Mapping[str, str]) -> dict[str, Js
     given = _values(route.query, sought) | _values(route.headers, sent)
     faults = (
         *_strange(route.query, query),
+        *_missing(route.query, sought),
         *_unfit("query", route.query, given),
         *_unfit("header", route.headers, given),
     )
@@ -150,6 +151,12 @@ def _strange(declared: Fields, query: Query) -> Iterator[Fault]:
             yield Fault(f"query:{name}", f"is unknown; {known}")
         elif len(values) > 1:
             yield Fault(f"query:{name}", "is given more than once")
+
+
+def _missing(declared: Fields, sought: Mapping[str, str]) -> Iterator[Fault]:
+    for name, parameter in declared.items():
+        if parameter.required and name not in sought:
+            yield Fault(f"query:{name}", "is missing")
 
 
 def _unfit(where: str, declared: Fields, values: Mapping[str, Json]) -> Iterator[Fault]:

@@ -21,6 +21,8 @@ from chalicelib.task import (
     Audit,
     Channel,
     Expectation,
+    Gate,
+    Held,
     Json,
     Notice,
     NoticeStatus,
@@ -30,6 +32,7 @@ from chalicelib.task import (
     ResendStatus,
     SigningSecret,
     Status,
+    Target,
     Task,
     Verdict,
     evolve,
@@ -74,7 +77,12 @@ HEADLINE = Shown(
         "max_attempts": Field(COUNT, "Tries that a round may have."),
         "scheduled": Field(Flag(), "Whether its first try was put off to a time that has not come."),
         "waits_in_line": Field(Flag(), "Whether others with its ordering key must end before it is tried."),
-        "next_try_at": Field(OrNull(TIME), "When the next try begins; null once the status is final, and in line."),
+        "held": Field(
+            OrNull(Text(choices=tuple(Held))), "Why it waits for its target though it is due; null when it does not."
+        ),
+        "next_try_at": Field(
+            OrNull(TIME), "When the next try begins; null once the status is final, in line, and while it is held."
+        ),
         "because": Field(OrNull(TEXT), "Why it is exhausted."),
         "last_reason": Field(OrNull(TEXT), "Why the last attempt failed."),
     },
@@ -100,7 +108,8 @@ def headline(task: Task, now: float) -> dict[str, Json]:
         "max_attempts": request.retry.max_attempts,
         "scheduled": task.is_scheduled and task.due_at > now,
         "waits_in_line": task.behind,
-        "next_try_at": None if task.is_final or task.behind else time(task.due_at),
+        "held": task.held,
+        "next_try_at": None if task.is_final or task.behind or task.held else time(task.due_at),
         "because": task.because,
         "last_reason": task.last.reason if task.last else None,
     }
@@ -433,6 +442,72 @@ def signing_secret(it: SigningSecret) -> dict[str, Json]:
         "source_app": it.source_app,
         "fingerprint": it.fingerprint,
         "created_at": time(it.created_at),
+    }
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+BREAKER_STATES = ("closed", "open", "half-open")
+
+BREAKER = Shown(
+    name="Breaker",
+    fields={
+        "failure_share": Field(AMOUNT, "Share of attempts that must fail."),
+        "window": Field(AMOUNT, "Seconds of which attempts are counted."),
+        "least_attempts": Field(COUNT, "Attempts that must have ended in it."),
+        "open_seconds": Field(AMOUNT, "Seconds until one attempt is let through to see."),
+        "state": Field(Text(choices=BREAKER_STATES), "half-open: that attempt is under way, or may be made."),
+        "opened_at": Field(OrNull(TIME), "Since when it is not closed."),
+        "open_until": Field(OrNull(TIME), "When that attempt may be made."),
+    },
+)
+
+TARGET = Shown(
+    name="Target",
+    fields={
+        "target": Field(TEXT, "Scheme, host and port."),
+        "paused": Field(Flag(), "Whether its tasks are held until somebody resumes it."),
+        "paused_at": Field(OrNull(TIME), "Since when."),
+        "max_concurrency": Field(OrNull(COUNT), "Attempts that may run at a time; null: any number."),
+        "rate_per_second": Field(OrNull(AMOUNT), "Attempts that may begin in a second; null: any number."),
+        "breaker": Field(OrNull(BREAKER), "When it is left alone because attempts fail; null: never."),
+        "running": Field(OrNull(COUNT), "Attempts that run, where their number is limited."),
+        "held": Field(COUNT, "Tasks that are held for it; 1000: or more."),
+        "updated_at": Field(TIME, "When its settings last changed."),
+        "updated_by": Field(TEXT, "Who changed them."),
+    },
+)
+
+
+def target(it: Target, gate: Gate, *, held: int, now: float) -> dict[str, Json]:
+    """What is set of a target, and how it stands."""
+    running = sum(until > now for until in gate.inside.values())
+    return {
+        "target": it.name,
+        "paused": it.paused_at is not None,
+        "paused_at": time(it.paused_at),
+        "max_concurrency": it.max_concurrency,
+        "rate_per_second": it.rate_per_second,
+        "breaker": _breaker(it, gate, now),
+        "running": None if it.max_concurrency is None else running,
+        "held": held,
+        "updated_at": time(it.updated_at),
+        "updated_by": it.updated_by,
+    }
+
+
+def _breaker(it: Target, gate: Gate, now: float) -> Json:
+    if it.breaker is None:
+        return None
+    state = "closed" if gate.open_until is None else "open" if now < gate.open_until else "half-open"
+    return {
+        "failure_share": it.breaker.failure_share,
+        "window": it.breaker.window,
+        "least_attempts": it.breaker.least_attempts,
+        "open_seconds": it.breaker.open_seconds,
+        "state": state,
+        "opened_at": time(gate.opened_at),
+        "open_until": time(gate.open_until),
     }
 
 

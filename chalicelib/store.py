@@ -12,12 +12,15 @@
     channels    <channel_id>             a channel
     resends     <resend_id>              a bulk resend
     signing     <secret_id>              a signing secret (not its key, which is nowhere)
+    targets     <target>                 what is set of a target
+    <target>    gate                     what the workers know of each other at a target with limits
     apps        <source_app>             a source app that has tasks
     ledger      checked, recount         the last check of the ledger, and the recount of rows under way
     counters#N  total, hour#.., day#..   counters, spread over the shards
     counted#..  counted                  which stream records have been counted
 
-Indexes (keys only, spread over the shards): `wake`, what the reconciler must look after; `by_app`, every
+Indexes (keys only, spread over the shards): `wake`, what the reconciler must look after, and apart from it, under
+the target, the tasks that are held for one; `by_app`, every
 task; `by_status`, those that are retrying, exhausted or cancelled. Keys: infra/template.yaml.
 
 A first-try success costs 6 write units: adding 3 (row, wake, by_app), claiming 1, recording 2 (row, wake).
@@ -32,7 +35,7 @@ import re
 import secrets
 import time
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -40,6 +43,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from heapq import merge
 from itertools import chain, groupby, islice
+from threading import Lock
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -65,12 +69,15 @@ from chalicelib.task import (
     Audit,
     Channel,
     Expectation,
+    Gate,
+    Held,
     Notice,
     Policy,
     Request,
     Resend,
     SigningSecret,
     Status,
+    Target,
     Task,
     evolve,
 )
@@ -126,6 +133,9 @@ READERS = 16
 TRANSACTION = 100
 """Items of one TransactWriteItems, at most."""
 
+PASSES = 10
+"""Tries to change the gate of a target, while other processes do so too. Each time one of them gets through."""
+
 COUNTED_KEPT = 7 * DAY
 """Seconds for which it is remembered what was counted; a stream keeps its records for one day."""
 
@@ -178,6 +188,8 @@ class Row(Model):
     last = UnicodeAttribute(attr_name="la", null=True)
     reply_at = UnicodeAttribute(attr_name="laa", null=True)
     because = UnicodeAttribute(attr_name="why", null=True)
+    held = UnicodeAttribute(attr_name="h", null=True)
+    held_at = NumberAttribute(attr_name="ha", null=True)
     max_attempts = NumberAttribute(attr_name="max")
     deadline_at = NumberAttribute(attr_name="end")
     wake_shard = UnicodeAttribute(null=True)
@@ -228,7 +240,7 @@ def lay_out(task: Task, settings: Settings) -> tuple[Row, list[Record]]:
         deadline_at=task.deadline_at,
         app_shard=f"{task.request.source_app}#{shard}",
         made=made(task),
-        wake_shard=None if task.wake_at is None else str(shard),
+        wake_shard=None if task.wake_at is None else _held_by(task.request.target, shard) if task.held else str(shard),
         status_shard=f"{_listed_as(task)}#{shard}" if _listed_as(task) else None,
     )
     return row, [*_request_beside(task, row, settings), *_reply_beside(task, row, settings)]
@@ -237,6 +249,11 @@ def lay_out(task: Task, settings: Settings) -> tuple[Row, list[Record]]:
 def _listed_as(task: Task) -> str | None:
     """What the index `by_status` knows the task as, if it does."""
     return SCHEDULED if task.is_scheduled else task.status if task.status in LISTED else None
+
+
+def _held_by(target: str, shard: int) -> str:
+    """The partition of `wake` where tasks that are held for a target stand: the reconciler does not see them."""
+    return f"held#{_digest(target)}#{shard}"
 
 
 def _request_beside(task: Task, row: Row, settings: Settings) -> Iterator[Record]:
@@ -294,14 +311,17 @@ def _beside(task: Task, name: str, text: str | None, settings: Settings, **more:
     return Record(task.task_id, name, text=text, expires_at=_kept_until(task, settings), **more)
 
 
-def _kept_until(task: Task, settings: Settings) -> int:
+def _kept_until(task: Task, settings: Settings) -> int | None:
     """When a record that belongs to a task expires: not before the row, if anybody looks after the task till then.
 
     A live row never expires and its records do, so that a body costs its one write and no delivered one is kept
     for longer than promised. Whoever changes a task that is late prolongs them (`_is_late`). Only when nobody has
     looked at a task for the retention and a day after its deadline, which allows no other attempt anyway, is its
     body gone: it ends exhausted, in its short form, and humans are told.
+    What belongs to a held task does not expire: nobody knows for how long.
     """
+    if task.held:
+        return None
     return int(max(task.deadline_at + settings.retention, _asked_for_until(task, settings)) + DAY)
 
 
@@ -329,6 +349,7 @@ def task_of(row: Row, beside: Mapping[Key, str]) -> Task:
     request = beside.get((row.task_id, row.request_at or ""), row.request)
     last = beside.get((row.task_id, row.reply_at or ""), row.last)
     same = {name: getattr(row, name) for name in SAME} | {"status": Status(row.status), "behind": bool(row.behind)}
+    same["held"] = Held(row.held) if row.held else None
     return Task(**same, request=from_json(Request, request), last=from_json(Attempt, last) if last else None)
 
 
@@ -569,6 +590,7 @@ class DynamoStore:
         self._lines = Lines(self._table, settings)
         self._apps: set[str] = set()
         self._apps_read = -math.inf
+        self._doors: dict[str, Lock] = defaultdict(Lock)
 
     # ── a task ───────────────────────────────────────────────────────────────────────────────────
 
@@ -660,7 +682,7 @@ class DynamoStore:
 
     def _put_aside(self, old: Task, new: Task, beside: Sequence[Record]) -> None:
         """What must be in the table before the row changes. Each is settled truth: twice does no harm."""
-        if new.round != old.round or _is_late(new, self._settings):
+        if new.round != old.round or _is_late(new, self._settings) or bool(new.held) != bool(old.held):
             self._prolong(new)
         for record in beside:
             self._table.put(record)
@@ -686,11 +708,11 @@ class DynamoStore:
     def _prolong(self, task: Task) -> None:
         """Keep everything of the task for as long as it may be asked for."""
         expires_at = _kept_until(task, self._settings)
+        action = Record.expires_at.set(expires_at) if expires_at else Record.expires_at.remove()
         for item in self._table.query(task.task_id, attributes_to_get=["sk", "expires_at"]):
-            if item["sk"]["S"] != "task" and float(item.get("expires_at", {}).get("N", "inf")) < expires_at:
+            if item["sk"]["S"] != "task" and _expires_before(item, expires_at):
                 with suppress(Stands):  # it has just expired
-                    key = task.task_id, item["sk"]["S"]
-                    self._table.update(key, [Record.expires_at.set(expires_at)], Record.owner.exists())
+                    self._table.update((task.task_id, item["sk"]["S"]), [action], Record.owner.exists())
 
     def keep(self, task_id: str, attempt: Attempt) -> None:
         """See `Store.keep`."""
@@ -761,7 +783,7 @@ class DynamoStore:
         return list(islice((place for place in once if place[0] != after), most + 1))
 
     def _merged(
-        self, index: str, partitions: Sequence[str], within: Condition, wanted: int, *, newest: bool = False
+        self, index: str, partitions: Sequence[str], within: Condition | None, wanted: int, *, newest: bool = False
     ) -> Iterator[Item]:
         """The items of these partitions, in the order of the index, of which about as many as `wanted` are used.
 
@@ -795,11 +817,20 @@ class DynamoStore:
     def due(self, now: float, limit: int) -> list[Task]:
         """See `Store.due`. It looks past `PASSED_OVER` rows that cannot be read, at most."""
         partitions = [str(shard) for shard in range(self._settings.shards)]
-        overdue = islice(self._merged("wake", partitions, Row.wake_at <= now, limit), limit + PASSED_OVER)
+        within = Row.wake_at <= now
+        return self._first(
+            partitions, within, limit, lambda task: not task.held and task.wake_at is not None and task.wake_at <= now
+        )
+
+    def _first(
+        self, partitions: Sequence[str], within: Condition | None, limit: int, matches: Callable[[Task], bool]
+    ) -> list[Task]:
+        """Of these partitions of `wake`, the first tasks that still match."""
+        found = islice(self._merged("wake", partitions, within, limit), limit + PASSED_OVER)
         tasks: list[Task] = []
-        while len(tasks) < limit and (chunk := [_key(item) for item in islice(overdue, limit)]):
-            tasks += self._matching(chunk, lambda task: task.wake_at is not None and task.wake_at <= now)
-        return sorted(tasks, key=lambda task: task.wake_at or now)[:limit]
+        while len(tasks) < limit and (chunk := [_key(item) for item in islice(found, limit)]):
+            tasks += self._matching(chunk, matches)
+        return sorted(tasks, key=lambda task: task.wake_at or 0)[:limit]
 
     # ── what belongs to a task ───────────────────────────────────────────────────────────────────
 
@@ -849,19 +880,64 @@ class DynamoStore:
             return False
         return True
 
+    # ── targets ──────────────────────────────────────────────────────────────────────────────────
+
+    def targets(self) -> list[Target]:
+        """See `Store.targets`."""
+        return [from_json(Target, record.text) for record in self._records("targets")]
+
+    def save_target(self, target: Target, audit: Audit) -> bool:
+        """See `Store.save_target`."""
+        return self._save(Record("targets", target.name, text=to_json(target)), target.version, audit)
+
+    def gate(self, name: str) -> Gate:
+        """See `Store.gate`."""
+        return _gate(self._table.get((name, "gate")))[0]
+
+    def pass_gate(self, name: str, decide: Callable[[Gate], tuple[Gate, A]]) -> A:
+        """See `Store.pass_gate`. The threads of this process take turns; against other processes it tries again."""
+        with self._doors[name]:
+            item = self._table.get((name, "gate"))
+            for _ in range(PASSES):
+                gate, version = _gate(item)
+                after, answer = decide(gate)
+                try:
+                    if after != gate:
+                        self._put_next(Record(name, "gate", text=to_json(after)), version + 1)
+                except Stands as other:
+                    item = other.item
+                else:
+                    return answer
+        raise Unavailable("Too many pass the gate of this target just now.")
+
+    def held(self, name: str, limit: int) -> list[Task]:
+        """See `Store.held`."""
+        return self._first(self._held_by(name), None, limit, lambda task: bool(task.held) and _goes_to(name, task))
+
+    def count_held(self, name: str, most: int) -> int:
+        """See `Store.count_held`."""
+        return sum(1 for _ in islice(self._merged("wake", self._held_by(name), None, most), most))
+
+    def _held_by(self, name: str) -> list[str]:
+        return [_held_by(name, shard) for shard in range(self._settings.shards)]
+
     def _save(self, record: Record, version: int, audit: Audit | None = None) -> bool:
         """Put a record whose version is one more than the stored one's, with its audit. False: it is not."""
-        record.version = version
-        follows = Record.version.does_not_exist() if version == 1 else Record.version == version - 1
         try:
-            if audit:
-                puts = [self._table.putting(record, follows), self._table.putting(self._audit(audit))]
-                self._table.transact(puts=puts)
-            else:
-                self._table.put(record, follows)
+            self._put_next(record, version, audit)
         except Stands:
             return False
         return True
+
+    def _put_next(self, record: Record, version: int, audit: Audit | None = None) -> None:
+        """The same. Raises Stands when it is not."""
+        record.version = version
+        follows = Record.version.does_not_exist() if version == 1 else Record.version == version - 1
+        if audit:
+            puts = [self._table.putting(record, follows), self._table.putting(self._audit(audit))]
+            self._table.transact(puts=puts)
+        else:
+            self._table.put(record, follows)
 
     # ── bulk resends ─────────────────────────────────────────────────────────────────────────────
 
@@ -1006,6 +1082,13 @@ def _told_by_keys(query: Query) -> bool:
     return evolve(query, since=None, until=None) == known
 
 
+def _expires_before(item: Item, expires_at: int | None) -> bool:
+    """Whether it expires too early (None: it shall not), or not at all since its task was held until now."""
+    if "expires_at" not in item:
+        return expires_at is not None
+    return expires_at is None or float(item["expires_at"]["N"]) < expires_at
+
+
 def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:
     """The row, when its task matches, by what the row alone tells."""
     row = Row.from_raw_data(dict(item))
@@ -1015,6 +1098,18 @@ def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:
 def _standing(item: Item) -> tuple[str, float]:
     """Where the task of a row stands, and when it was accepted."""
     return item["st"]["S"], float(item["c"]["N"])
+
+
+def _gate(item: Item | None) -> tuple[Gate, int]:
+    """The gate in an item, and its version; a new one where there is none."""
+    if item is None:
+        return Gate(), 0
+    record = Record.from_raw_data(dict(item))
+    return from_json(Gate, record.text), int(record.version)
+
+
+def _goes_to(name: str, task: Task) -> bool:
+    return task.request.target == name
 
 
 def _sendable(task: Task) -> Task:

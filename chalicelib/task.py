@@ -1,4 +1,4 @@
-"""The nouns: Task, Attempt, Notice, Channel, Resend and their parts. Frozen facts; `evolve` makes the next one.
+"""The nouns: Task, Attempt, Notice, Channel, Resend, Target and their parts. Frozen facts; `evolve` makes the next one.
 
 Times are seconds since the epoch (UTC, float), durations are seconds unless the name ends in `_ms`.
 How a task may change stands in `life.py`.
@@ -40,6 +40,15 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.PENDING}),
 }
 """From each status, where a task may go. The way from a final status back to pending is a resend."""
+
+
+class Held(StrEnum):
+    """Why a task that is due waits all the same: for its target. It is pending or retrying, and loses no try."""
+
+    PAUSED = "paused"  # somebody paused the target
+    BREAKER = "breaker"  # too many attempts at the target failed; its breaker is open
+    CONCURRENCY = "concurrency"  # as many attempts at the target run as may
+    RATE = "rate"  # the target's rate is used up for now
 
 
 class Verdict(StrEnum):
@@ -170,6 +179,7 @@ class Task:
     `last`: the newest attempt that has ended, in whatever round. `because`: why an exhausted task is.
     `place`: where it stands in the line of its ordering key, counted from 1; None when it stands in none (any more).
     `behind`: somebody stands before it there, so that no attempt begins.
+    `held`: why it waits for its target, and since when (`held_at`); no message has its ticket then.
     """
 
     task_id: str
@@ -196,6 +206,8 @@ class Task:
     expires_at: int | None = None
     place: int | None = None
     behind: bool = False
+    held: Held | None = None
+    held_at: float | None = None
 
     @property
     def line(self) -> str:
@@ -338,6 +350,68 @@ class Resend:
     def matched(self) -> int:
         """Tasks that it has found so far."""
         return self.resent + self.passed_over + self.failed + len(self.hand)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When a target is left alone because its attempts fail.
+
+    It opens when of at least `least_attempts` that ended within `window` seconds the share `failure_share` (0..1)
+    failed; after `open_seconds` one attempt is let through, and decides whether it closes or opens again.
+    """
+
+    failure_share: float
+    window: float
+    least_attempts: int
+    open_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What somebody has set of one target: scheme, host and port. None means no limit.
+
+    A record is never removed, even when nothing is set any more: tasks may still be held for it.
+    """
+
+    name: str
+    paused_at: float | None = None
+    max_concurrency: int | None = None
+    rate_per_second: float | None = None
+    breaker: Breaker | None = None
+    version: int = 0
+    updated_at: float = 0
+    updated_by: str = ""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the workers must ask each other before an attempt."""
+        return (self.max_concurrency, self.rate_per_second, self.breaker) != (None, None, None)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything holds for it that does not hold for every target."""
+        return self.is_limited or self.paused_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What all workers together know of a target that has limits. It changes with their attempts.
+
+    `inside`: who has one of its places -> until when, if its process dies. `next_at`: the next free turn of its rate.
+    `tried`, `failed`: attempts that ended, by a part of the breaker's window. `opened_at`, `open_until`: of the
+    breaker, None while it is closed. `probe`: whose attempt decides about it, until `probe_until`.
+    `waits`: whether a task may be held for want of a place.
+    """
+
+    inside: Mapping[str, int] = field(default_factory=dict)
+    next_at: float = 0
+    tried: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    opened_at: float | None = None
+    open_until: float | None = None
+    probe: str = ""
+    probe_until: float = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET
+from chalicelib.admin import BREAKER, CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
 from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
-from chalicelib.task import NoticeStatus, ResendStatus, Status, Verdict
+from chalicelib.task import Held, NoticeStatus, ResendStatus, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -49,9 +49,13 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f'A batch is `{{"tasks": [...]}}`, 1 to {BATCH_SIZE} of these, each with its `idempotency_key` if it has one.'
     yield ""
-    yield "[How retries wait](retries.md), [how later and ordered tasks go](order.md)."
+    yield "[How retries wait](retries.md), [how later and ordered tasks go](order.md), [what targets take](targets.md)."
     yield from _section("A bulk resend, as submitted", ("field", "form", "meaning"), _fields(RESEND))
     yield from _section("Its `filter`", ("field", "form", "meaning"), _fields(RESENT_BY))
+    yield from _section("What is set of a target, as submitted", ("field", "form", "meaning"), _fields(TARGET))
+    yield ""
+    yield "A member that is left out stays as it is; one that is null is taken away."
+    yield from _section("Its `breaker`", ("field", "form", "meaning"), _fields(BREAKER))
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
@@ -60,6 +64,7 @@ def _lines() -> Iterator[str]:
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
+    yield from _section("Why a task is held", ("held", "meaning"), _words(Held))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
     yield from _section("Kind of a failed attempt", ("kind", "meaning"), _words(errors.Kind))
     yield from _section("Status of a notice", ("status", "meaning"), _words(NoticeStatus))

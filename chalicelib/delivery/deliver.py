@@ -2,6 +2,8 @@
 
     message --claim--> the task is ours --send--> a reply, or none --judge--> verdict --settle--> what follows
 
+Before that, its target must let it through; afterwards, those who wait for the target learn how it ended (`target.py`).
+
 Whoever cannot claim sends nothing; whoever lost the claim meanwhile records nothing.
 """
 
@@ -13,6 +15,7 @@ from chalicelib import life, log
 from chalicelib.accept import enqueue, pass_turn
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
+from chalicelib.delivery import target
 from chalicelib.delivery.compose import compose
 from chalicelib.delivery.judge import Judgement, excerpt, judge, no_reply
 from chalicelib.delivery.retry import Again, GiveUp, Place, all_used, decide, place, retry_after
@@ -21,36 +24,43 @@ from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Keys, Message, Queue, Reply, World
 from chalicelib.task import Attempt, Task, Verdict, evolve
 
+Tried = tuple[Outcome, Verdict | None]
+"""What becomes of the message, and how the attempt ended; None: none was made."""
+
 
 def deliver(world: World, message: Message) -> Outcome:
-    """Make one attempt at the task that the message names, if it is this message's turn.
+    """Make one attempt at the task that the message names, if it is this message's turn and its target takes it."""
+    if message.target is not None and not message.task_id:
+        return target.release(world, message.target)
+    return target.through(world, message, lambda: _deliver(world, message))
 
-    The keys come first: an attempt that has begun and cannot be signed would be lost.
-    """
+
+def _deliver(world: World, message: Message) -> Tried:
+    """The keys come first: an attempt that has begun and cannot be signed would be lost."""
     keys = world.keyring.keys()
     claimed = world.store.claim(message.task_id, message.ticket, now=world.clock.now(), lease=world.settings.lease)
     match claimed:
         case Stale():
-            return Finished()
+            return Finished(), None
         case NotYet(at):
-            return ComeBack(at - world.clock.now())
+            return ComeBack(at - world.clock.now()), None
         case Spent(task):
-            return _exhaust_unattempted(world, task, message.ticket)
+            return _exhaust_unattempted(world, task, message.ticket), None
         case Task():
             return _attempt(world, claimed, message, keys)
 
 
-def _attempt(world: World, task: Task, message: Message, keys: Keys) -> Outcome:
+def _attempt(world: World, task: Task, message: Message, keys: Keys) -> Tried:
     if lost := life.interrupted_before(task):
         _keep(world, task, lost)
     if _lease_is_nearly_over(world, task):
-        return ComeBack(task.lease_until - world.clock.now())
+        return ComeBack(task.lease_until - world.clock.now()), None
     attempt, reply = _try_once(world, task, keys.get(task.request.source_app, ()))
     try:
-        return _settle(world, task, attempt, reply, message)
+        return _settle(world, task, attempt, reply, message), attempt.verdict
     except LostLease:
         log.event("attempt.lost_lease", metrics={"LostLeases": 1}, **_facts(task, attempt))
-        return Finished()
+        return Finished(), attempt.verdict
 
 
 def _keep(world: World, task: Task, lost: Attempt) -> None:

@@ -1,6 +1,7 @@
 """Reconcile: find what is past its `wake_at` and enqueue it again. The net under the queue.
 
-It catches lost messages, parked waits, tasks whose process died, and exhausted tasks whose notice is still owed.
+It catches lost messages, parked waits, tasks whose process died, and exhausted tasks whose notice is still owed;
+and it calls the tasks that are held for targets which may take them again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from chalicelib import life, log
 from chalicelib.accept import enqueue
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
+from chalicelib.delivery import target
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.task import Task
@@ -34,6 +36,7 @@ class Woken:
 def reconcile(world: World, *, seconds: float) -> Woken:
     """One pass of at most about `seconds`. Says that it ran, so that its silence alarms."""
     until = world.clock.now() + seconds
+    _call_held(world)
     count = 0
     more = True
     while more and world.clock.now() < until:
@@ -42,6 +45,14 @@ def reconcile(world: World, *, seconds: float) -> Woken:
         more = woken > 0  # an index that lags shows tasks that are looked after already
     log.event("reconcile.ended", metrics={"ReconcilePasses": 1, "Woken": count}, woken=count, more=more)
     return Woken(count, more)
+
+
+def _call_held(world: World) -> None:
+    """See to held tasks. Whatever is wrong with targets, lost messages must not wait for it."""
+    try:
+        target.call_held(world)
+    except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and tried again in a minute
+        log.failure("held.not_called")
 
 
 def _wake_page(world: World, page: Sequence[Task], until: float) -> Iterator[bool]:
@@ -73,7 +84,7 @@ def _wake(world: World, task: Task) -> bool:
     now, grace = world.clock.now(), world.settings.grace
 
     def look_after(it: Task) -> Task:
-        if it.wake_at is None or it.wake_at > now:
+        if it.held or it.wake_at is None or it.wake_at > now:
             raise _NotDueError
         if it.behind:
             return life.wait_on(it, now=now, grace=grace)

@@ -8,7 +8,7 @@ from chalicelib import api
 from chalicelib.errors import Kind, Refusal
 from chalicelib.openapi import document
 from chalicelib.settings import SETTINGS
-from chalicelib.task import NoticeStatus, ResendStatus, Status, Verdict
+from chalicelib.task import Held, NoticeStatus, ResendStatus, Status, Verdict
 from infra.reference import PATH, reference
 
 
@@ -18,7 +18,7 @@ def test_the_reference_is_what_the_code_says() -> None:
 
 def test_it_names_every_word_that_the_api_uses() -> None:
     page = PATH.read_text()
-    words = [*Status, *Verdict, *Kind, *NoticeStatus, *ResendStatus, *(setting.variable for setting in SETTINGS)]
+    words = [*Status, *Held, *Verdict, *Kind, *NoticeStatus, *ResendStatus, *(setting.variable for setting in SETTINGS)]
     words += [refusal.code for refusal in Refusal.__subclasses__()]
     assert [word for word in words if f"`{word}`" not in page] == []
 
@@ -29,7 +29,7 @@ def test_it_describes_every_shape_of_the_document() -> None:
     told = set(re.findall(r"^## `(\w+)`, as answered", page, re.MULTILINE))
     assert schemas.keys() - told == {
         *("NewTask", "Expect", "Retry", "Changes", "NewChannel", "Batch", "BatchedTask"),
-        *("NewResend", "Filter", "NewSigningSecret"),
+        *("NewResend", "Filter", "NewSigningSecret", "TargetChanges", "BreakerChanges"),
     }, "these come in"
 
 

@@ -16,7 +16,7 @@ from chalicelib import life
 from chalicelib.errors import LostLease, WrongStatus
 from chalicelib.life import LOOK_AGAIN, LOOKAHEAD, MOST_GRACE, NotYet, Spent, Stale
 from chalicelib.ports import MOST_DELAY
-from chalicelib.task import FINAL, TRANSITIONS, Attempt, Request, Status, Task, Verdict, evolve
+from chalicelib.task import FINAL, TRANSITIONS, Attempt, Held, Request, Status, Task, Verdict, evolve
 from tests.cases import share
 from tests.unit.makers import GRACE, LEASE, NOON, RETENTION, claimed, failed, policy, request, task
 
@@ -502,6 +502,8 @@ class Lives(RuleBasedStateMachine):
     def a_message_comes(self, which: int, age: int, in_time: bool, keeps: bool) -> None:
         """The newest one, an older one, or one that nobody can have sent; when it is of use, or at any moment."""
         which, it = self.pick(which)
+        if it.held:
+            return  # nobody has its newest ticket
         self.now = life.ready_at(it, self.now) if in_time else self.now
         refused = life.refusal(it, it.ticket - age, self.now)
         if refused is None:
@@ -577,7 +579,7 @@ class Lives(RuleBasedStateMachine):
         try:
             self.put(which, self.acted(it, action, asked), resent=action == "resend")
         except WrongStatus:
-            assert it.is_final is (action != "resend")
+            assert it.is_final is (action != "resend") or (action == "hurry" and it.held)
         else:
             assert it.is_final is (action == "resend")
 
@@ -592,9 +594,24 @@ class Lives(RuleBasedStateMachine):
     def the_reconciler_looks(self, which: int, in_time: bool) -> None:
         which, it = self.pick(which)
         self.now = max(self.now, it.wake_at or 0) if in_time else self.now
-        if it.wake_at is not None and it.wake_at <= self.now:
+        if not it.held and it.wake_at is not None and it.wake_at <= self.now:
             self.put(which, life.wake(it, now=self.now, grace=GRACE))
             self.woken.append((which, self.tasks[which]))
+
+    @rule(which=WHICH, in_time=st.booleans())
+    def its_target_takes_nothing(self, which: int, in_time: bool) -> None:
+        which, it = self.pick(which)
+        self.now = life.ready_at(it, self.now) if in_time else self.now
+        if not it.held and life.refusal(it, it.ticket, self.now) is None:
+            self.put(which, life.hold(it, Held.PAUSED, now=self.now))
+
+    @rule(which=WHICH, ahead=st.sampled_from([0, 10, 75]))
+    def its_target_takes_it_again(self, which: int, ahead: float) -> None:
+        which, it = self.pick(which)
+        if it.held:
+            left = it.deadline_at - (it.held_at or 0)
+            self.put(which, life.release(it, now=self.now, at=self.now + ahead, grace=GRACE))
+            assert self.tasks[which].deadline_at - self.now == pytest.approx(left), "its time stood still"
 
     @precondition(lambda self: self.woken)
     @rule(which=NEWEST | WHICH)
@@ -626,6 +643,8 @@ class Lives(RuleBasedStateMachine):
             assert (it.wake_at is not None) == owed
             assert it.wake_at is None or it.wake_at <= max(self.now, life.ready_at(it, self.now)) + MOST_GRACE
             assert it.is_final == (it.expires_at is not None)
+            assert (it.held is None) == (it.held_at is None)
+            assert not (it.held and (it.is_final or it.lease_until > self.now))
 
     @invariant()
     def attempts_have_numbers_without_gaps_and_stay_what_they_are(self) -> None:

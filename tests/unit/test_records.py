@@ -12,8 +12,11 @@ from chalicelib.records import Record, dumps, from_json, pack, to_json, unpack
 from chalicelib.task import (
     Attempt,
     Audit,
+    Breaker,
     Channel,
     Expectation,
+    Gate,
+    Held,
     Json,
     Notice,
     NoticeStatus,
@@ -23,6 +26,7 @@ from chalicelib.task import (
     ResendStatus,
     SigningSecret,
     Status,
+    Target,
     Task,
     Verdict,
 )
@@ -123,6 +127,8 @@ TASKS = every_field(
     wakes=COUNTS,
     last=st.none() | ATTEMPTS,
     because=st.none() | TEXT,
+    held=st.none() | st.sampled_from(Held),
+    held_at=st.none() | TIMES,
     expires_at=st.none() | COUNTS,
     place=st.none() | COUNTS,
     behind=st.booleans(),
@@ -182,6 +188,31 @@ RESENDS = every_field(
     expires_at=st.none() | COUNTS,
 )
 SIGNING_SECRETS = every_field(SigningSecret, secret_id=TEXT, source_app=TEXT, fingerprint=TEXT, created_at=TIMES)
+BREAKERS = every_field(Breaker, failure_share=st.floats(0, 1), window=TIMES, least_attempts=COUNTS, open_seconds=TIMES)
+TARGETS = every_field(
+    Target,
+    name=TEXT,
+    paused_at=st.none() | TIMES,
+    max_concurrency=st.none() | COUNTS,
+    rate_per_second=st.none() | TIMES,
+    breaker=st.none() | BREAKERS,
+    version=COUNTS,
+    updated_at=TIMES,
+    updated_by=TEXT,
+)
+COUNTED = st.dictionaries(TEXT, COUNTS, max_size=3)
+GATES = every_field(
+    Gate,
+    inside=COUNTED,
+    next_at=TIMES,
+    tried=COUNTED,
+    failed=COUNTED,
+    opened_at=st.none() | TIMES,
+    open_until=st.none() | TIMES,
+    probe=TEXT,
+    probe_until=TIMES,
+    waits=st.booleans(),
+)
 AUDITS = every_field(
     Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.dictionaries(TEXT, JSON, max_size=3)
 )
@@ -195,8 +226,10 @@ def kinds(value: Any) -> Any:
 
 
 @share(0.6)
-@given(TASKS | NOTICES | CHANNELS | RESENDS | SIGNING_SECRETS | AUDITS)
-def test_a_record_reads_back_as_it_was(record: Task | Notice | Channel | Resend | SigningSecret | Audit) -> None:
+@given(TASKS | NOTICES | CHANNELS | RESENDS | SIGNING_SECRETS | TARGETS | GATES | AUDITS)
+def test_a_record_reads_back_as_it_was(
+    record: Task | Notice | Channel | Resend | SigningSecret | Target | Gate | Audit,
+) -> None:
     text = to_json(record)
     text.encode()  # what cannot be stored as UTF-8 raises here
     again = from_json(type(record), text)

@@ -9,7 +9,19 @@ import pytest
 from chalicelib import show
 from chalicelib.shape import parse
 from chalicelib.submission import read
-from chalicelib.task import Attempt, Audit, Expectation, Json, Notice, NoticeStatus, Status, Task, Verdict, evolve
+from chalicelib.task import (
+    Attempt,
+    Audit,
+    Expectation,
+    Held,
+    Json,
+    Notice,
+    NoticeStatus,
+    Status,
+    Task,
+    Verdict,
+    evolve,
+)
 from tests.unit.makers import NOON, SETTINGS, AnyAddress, channel, policy, request, task
 
 
@@ -58,6 +70,7 @@ def test_a_headline_says_where_a_task_stands() -> None:
         "max_attempts": 5,
         "scheduled": False,
         "waits_in_line": False,
+        "held": None,
         "next_try_at": "2025-12-01T12:01:00.000Z",
         "because": None,
         "last_reason": "status 503 not in 2xx",
@@ -67,6 +80,11 @@ def test_a_headline_says_where_a_task_stands() -> None:
 def test_a_task_shows_as_scheduled_until_its_time_has_come() -> None:
     put_off = task(due_at=NOON + 60)
     assert [show.headline(put_off, NOON + passed)["scheduled"] for passed in (0, 59, 60)] == [True, True, False]
+
+
+def test_a_held_task_says_why_and_does_not_know_when_it_goes_on() -> None:
+    shown = show.headline(task(held=Held.PAUSED, held_at=NOON), NOON)
+    assert (shown["status"], shown["held"], shown["next_try_at"]) == ("pending", "paused", None)
 
 
 @pytest.mark.parametrize("status", Status)

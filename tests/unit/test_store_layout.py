@@ -13,7 +13,7 @@ from chalicelib.ports import Query
 from chalicelib.records import to_json
 from chalicelib.settings import load
 from chalicelib.store import BARE, IN_LINE, INDEXES, LISTED, Record, Row, lay_out, shard_of, task_of
-from chalicelib.task import Attempt, Expectation, Policy, Request, Status, Task, Verdict, evolve
+from chalicelib.task import Attempt, Expectation, Held, Policy, Request, Status, Task, Verdict, evolve
 from infra.resources import template
 from tests.item_size import UNIT, item_size
 
@@ -114,6 +114,19 @@ def test_the_houses_own_example_lies_in_one_row_from_its_first_day_to_its_last()
     for moment in (task(), grown(status=Status.PENDING), delivered):
         assert laid_out(moment)[1] == []
         assert size(moment) <= UNIT
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RETRYING])
+def test_a_held_task_lies_as_it_did_before(status: Status) -> None:
+    last = evolve(DELIVERED, verdict=Verdict.FAILED, status_code=503, reason="status 503 not in 2xx", wait=3600.123)
+    waiting = grown(status=status, last=last, lease_until=0, expires_at=None)
+    kept = evolve(waiting, held=Held.CONCURRENCY, held_at=NOW)
+    (row, beside), before = laid_out(kept), laid_out(waiting)[1]
+    assert found(kept) == kept
+    assert [(it.name, it.text) for it in beside] == [(it.name, it.text) for it in before]
+    assert {it.expires_at for it in beside} <= {None}
+    assert size(kept) <= UNIT
+    assert row.wake_shard not in {str(shard) for shard in range(SETTINGS.shards)}
 
 
 @given(
