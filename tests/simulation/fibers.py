@@ -50,6 +50,7 @@ class Fiber:
     answer: Any = None
     failure: Exception | None = None
     joined: list[Fiber] = field(default_factory=list)
+    waits_for: Fiber | None = None
     due: int = 0
     claim: Any = None
 
@@ -117,7 +118,8 @@ class Fibers:
         fiber.process.fibers.remove(fiber)
         del self._by_green[fiber.green]
         for other in fiber.joined:
-            self.plan(other, self.now)
+            if other.waits_for is fiber:  # it may have gone on to something else
+                self.plan(other, self.now)
 
     def plan(self, fiber: Fiber, at: float) -> None:
         """Let the fiber run at that moment. What was planned for it before does not count any more."""
@@ -141,8 +143,11 @@ class Fibers:
         """What the work of a fiber returned, or raised. Raises Stopped when its process died, or its time is up."""
         until = self.now + within
         while not fiber.ended and self.now < until:
-            fiber.joined.append(self.current())
+            me = self.current()
+            me.waits_for = fiber
+            fiber.joined.append(me)
             self.sleep_until(until)
+            me.waits_for = None
         if fiber.failure is not None:
             raise fiber.failure
         if not fiber.answered:

@@ -14,6 +14,7 @@ from tests.simulation.fibers import Fibers
 from tests.simulation.witness import Witness
 
 PARTNER = "https://partner.example/"
+TARGET = "https://partner.example:443"
 ROBOT = "https://robot.example/"
 
 YES = Reply(status=200, headers={}, body=b"success")

@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib import api
 from chalicelib.task import Audit, Channel
 from tests.simulation.fibers import Stopped
-from tests.simulation.outside import PARTNER, ROBOT, TAKEN, Manner
+from tests.simulation.outside import PARTNER, ROBOT, TAKEN, TARGET, Manner
 from tests.simulation.stage import Stage
 
 MANY = 0.07
@@ -172,6 +172,57 @@ def _resend_many(stage: Stage) -> None:
         stage.fibers.sleep(stage.random.uniform(0, 120))
         status, _ = call(stage, "stop_resend", path={"resend_id": stage.random.choice(begun)})
         stage.tell("clerk", f"stops a bulk resend: {status}")
+
+
+# ── the warden ───────────────────────────────────────────────────────────────────────────────────
+
+
+LAST_WORD = 1000
+"""Seconds after which no process that slept changes anything any more that nobody waits for."""
+
+
+def warden(stage: Stage) -> None:
+    """Pause, resume and limit the partners' target as long as there is a storm; in the end it is not paused."""
+    if stage.random.random() < 0.5:
+        return
+    pause = stage.random.choice((60, 300, 1200))
+    while not stage.faults.calm:
+        stage.fibers.sleep(stage.random.expovariate(1 / pause))
+        _rule(stage, _changes(stage))
+    stage.fibers.sleep(LAST_WORD)
+    while not _rule(stage, {"paused": False}):
+        stage.fibers.sleep(stage.random.uniform(0.1, 20))
+
+
+def _changes(stage: Stage) -> Json:
+    random = stage.random
+    share, window = random.choice((0.1, 0.5, 1)), random.choice((10, 60, 600))
+    breaker = {"failure_share": share, "window": window, "least_attempts": random.choice((1, 2, 5)), "open_seconds": 30}
+    changes: Json = random.choice(
+        (
+            {"paused": True},
+            {"paused": True},
+            {"paused": False},
+            {"max_concurrency": random.choice((None, 1, 1, 2))},
+            {"rate_per_second": random.choice((None, 0.02, 0.1, 3))},
+            {"breaker": random.choice((None, breaker, breaker))},
+        )
+    )
+    return changes
+
+
+def _rule(stage: Stage, changes: Json) -> bool:
+    """Change the target. Whether the API has said that it is done."""
+    stage.witness.warden_begins(changes)
+    status, answer = call(stage, "change_target", changes, query={"target": [TARGET]})
+    stage.tell("warden", f"{json.dumps(changes)}: {status}")
+    if status == NO_ANSWER:
+        stage.witness.warden_doubts(changes)
+    elif status == 200:
+        stage.witness.warden_did(changes)
+    elif not again(status):
+        stage.witness.object(f"{changes} was answered {status} {answer}")
+    return status == 200
 
 
 def open_channels(stage: Stage) -> None:

@@ -25,7 +25,7 @@ from chalicelib.settings import Settings, load
 from chalicelib.vault import MemoryVault
 from tests.house import NOON
 from tests.simulation.fibers import Bell, Fibers, Process, pool
-from tests.simulation.outside import Outside
+from tests.simulation.outside import TARGET, Outside
 from tests.simulation.timeline import Timeline
 from tests.simulation.troubled import Surprise, TroubledHttp, TroubledQueues, TroubledStore
 from tests.simulation.weather import OF_MESSAGES, OF_NETWORKS, Fault, Faults, draw
@@ -151,6 +151,8 @@ class Stage:
         """When something is due to be looked after, as the reconciler's computer has it; infinite when nothing is."""
         sql = "SELECT min(wake_at) FROM tasks WHERE wake_at IS NOT NULL"
         found = self.store.database.read(lambda connection: connection.execute(sql).fetchone()[0])
+        if self.store.count_held(TARGET, 1):
+            return self.fibers.now  # it may be called
         return inf if found is None else float(found)
 
     def written(self) -> None:
@@ -176,6 +178,8 @@ class Stage:
         self.tell(self._who(), f"{name} {_written(facts)}")
         if name == "task.woken":
             self.witness.woken(facts["task_id"])
+        if name == "task.held":
+            self.witness.held += 1
 
     def _failure(self, name: str, **facts: Any) -> None:
         """The product met what it did not expect: fine, if we made it."""
@@ -212,13 +216,14 @@ def build(seed: int) -> Stage:
             return stage.queue_now()
 
     store, queues = open_embedded(":memory:", settings, QueueClock())
-    witness = Witness(fibers, store)
+    faults = Faults(draw(random, lambda fault: fault not in never), Random(random.random()))
+    witness = Witness(fibers, store, faults)
     stage = Stage(
         laptop=laptop,
         random=Random(random.random()),
         settings=settings,
         fibers=fibers,
-        faults=Faults(draw(random, lambda fault: fault not in never), Random(random.random())),
+        faults=faults,
         timeline=timeline,
         witness=witness,
         outside=Outside(fibers, witness, Random(random.random())),

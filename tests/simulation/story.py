@@ -85,6 +85,7 @@ def _begin(stage: Stage, calm: float) -> None:
         partial(services.deploy_now_and_then, stage),
         partial(services.audit, stage),
         partial(people.clerk, stage),
+        partial(people.warden, stage),
     ]
     for actor in actors:
         stage.fibers.spawn(stage.infra, actor)
@@ -100,7 +101,8 @@ def _begin(stage: Stage, calm: float) -> None:
 def _is_fair(stage: Stage) -> bool:
     """Whether nothing went wrong, and no setting makes messages wait elsewhere or be missed early."""
     settings = stage.settings
-    return not stage.faults.struck and settings.grace > FAIR_GRACE and settings.in_flight_limit > FAIR_LIMIT
+    alone = not stage.witness.ruled
+    return alone and not stage.faults.struck and settings.grace > FAIR_GRACE and settings.in_flight_limit > FAIR_LIMIT
 
 
 def _left(stage: Stage) -> int:
@@ -124,6 +126,8 @@ def _figures(stage: Stage) -> Counter[str]:
             "deaths": stage.deaths,
             "bulk resends": len(stage.store.resends()),
             "resent by them": sum(resend.resent for resend in stage.store.resends()),
+            "held": stage.witness.held,
+            "changes of the target": len(stage.witness.ruled),
             **Counter(str(task.status) for task in witness.tasks.values()),
         }
     )

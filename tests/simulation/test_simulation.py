@@ -112,6 +112,21 @@ def test_nobody_waits_for_a_fiber_longer_than_he_said() -> None:
     assert told == [7]
 
 
+def test_whoever_has_waited_in_vain_is_not_woken_when_the_other_ends_after_all() -> None:
+    fibers, told = Fibers(0), list[float]()
+
+    def boss() -> None:
+        slow = fibers.spawn(Process("slow"), lambda: fibers.sleep(10))
+        with pytest.raises(Stopped):
+            fibers.join(slow, within=7)
+        fibers.sleep(100)
+        told.append(fibers.now)
+
+    fibers.spawn(Process("boss"), boss)
+    _run(fibers)
+    assert told == [107]
+
+
 def test_a_frozen_process_does_nothing_until_it_thaws() -> None:
     fibers, told, process = Fibers(0), list[float](), Process("p")
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
+from typing import Any
 
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Kind
 from chalicelib.ports import Query
 from chalicelib.task import Attempt, NoticeStatus, Resend, ResendStatus, Status, Task, Verdict
 from tests.simulation.fibers import Fibers, Process
+from tests.simulation.weather import Fault, Faults
 
 LIVE = (Status.PENDING, Status.RETRYING)
 FINAL = (Status.DELIVERED, Status.EXHAUSTED, Status.CANCELLED)
@@ -34,9 +37,22 @@ CALLED_UP = 300
 NOT_SHORT = 2000
 """Seconds of a deadline that makes nobody look after a task earlier."""
 
+FRESH = 15
+"""Seconds for which a worker may go by what was set of a target before."""
+
+UNDER_WAY = 60
+"""Seconds that an attempt may be on its way to begin, when ports are slow."""
+
+GIVEN_AHEAD, BESIDE = 120, 30
+"""Seconds for which turns of a rate are given ahead, and for which one is good before and after its moment."""
+
+TARGET = "https://partner.example:443"
+"""Where all partners live."""
+
 RETENTION = 365 * 86_400
 """Seconds for which a finished task is kept: longer than any story."""
 
+Json = Any
 Say = Callable[[str, str], None]
 
 
@@ -69,6 +85,7 @@ class Witness:
 
     fibers: Fibers
     store: EmbeddedStore
+    faults: Faults
     say: Say = lambda _who, _what: None
     objections: list[str] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -81,6 +98,10 @@ class Witness:
     cancels: Counter[str] = field(default_factory=Counter)
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     to_resend: dict[str, dict[str, int]] = field(default_factory=dict)
+    ruled: list[Json] = field(default_factory=list)
+    rules: dict[str, tuple[Json, float]] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
+    held: int = 0
 
     def object(self, objection: str) -> None:
         """A promise is broken. The story ends here."""
@@ -167,6 +188,7 @@ class Witness:
         for other in others:
             self._require(self._excused(other, visit), f"{task_id}: (2) attempts {other.fence} and {fence} overlap")
         others.append(visit)
+        self._check_target(visit)
         twice = any(other.task_id == task_id and other.fence == fence for other in self.visits)
         self._require(not twice, f"{task_id}: (3) attempt {fence} was sent twice")
         self._check_turn(self.tasks[task_id], fence)
@@ -178,6 +200,65 @@ class Witness:
         if task.place is not None and task.fence == fence and not task.is_final:
             first = self._standing(task.line)[0]
             self._require(first.task_id == task.task_id, f"{task.task_id}: went before {first.task_id} of its line")
+
+    # ── what is set of the target ──
+
+    def warden_begins(self, changes: Json) -> None:
+        """What is set of the target may change: until it is answered, nobody knows."""
+        self.ruled.append(changes)
+        for name in changes:
+            self.rules.pop(name, None)
+
+    def warden_did(self, changes: Json) -> None:
+        """The API has said that it is set."""
+        sure = {name: value for name, value in changes.items() if name not in self.doubted}
+        self.rules |= {name: (value, self.fibers.now) for name, value in sure.items()}
+
+    def warden_doubts(self, changes: Json) -> None:
+        """The API has not answered: a process that sleeps may do it at any time."""
+        self.doubted |= changes.keys()
+
+    def _rule(self, name: str, visit: Visit, slack: float) -> tuple[Json, float]:
+        """What must hold for a visit, and from when on it did: None when nobody can say."""
+        value, since = self.rules.get(name, (None, inf))
+        since += slack + (2 if not self.faults.struck else UNDER_WAY)
+        return (value, since) if self._began(visit) > since else (None, inf)
+
+    def _began(self, visit: Visit) -> float:
+        return self.claims[visit.task_id, visit.fence].at
+
+    def _check_target(self, visit: Visit) -> None:
+        """Promises about the target, but for processes that slept and clocks that are off."""
+        if visit.process.skew or self.faults.struck[Fault.FROZEN] or self.faults.struck[Fault.SKEWED]:
+            return
+        paused, _ = self._rule("paused", visit, FRESH)
+        self._require(not paused, f"{visit.task_id}: a request leaves for a target that is paused")
+        self._check_places(visit)
+        self._check_rate(visit)
+        self._check_breaker(visit)
+
+    def _running(self, since: float) -> int:
+        """Requests on their way that were begun after that moment."""
+        there = [visit for of in self.open.values() for visit in of if visit.ended is None and visit.process.alive]
+        return sum(self._began(visit) > since for visit in there)
+
+    def _check_places(self, visit: Visit) -> None:
+        most, since = self._rule("max_concurrency", visit, FRESH)
+        running = self._running(since)
+        self._require(most is None or running <= most, f"{visit.task_id}: {running} requests run where {most} may")
+
+    def _check_rate(self, visit: Visit) -> None:
+        """Turns that were given before the rate was set are good for a while; and each for a while beside its time."""
+        rate, since = self._rule("rate_per_second", visit, GIVEN_AHEAD)
+        begun = sum(self._began(it) > since for it in [*self.visits, visit])
+        may = 0 if rate is None else rate * (self.fibers.now - since + 2 * BESIDE) + 2
+        self._require(rate is None or begun <= may, f"{visit.task_id}: {begun} requests since the rate is {rate}")
+
+    def _check_breaker(self, visit: Visit) -> None:
+        since = self.store.gate(TARGET).opened_at
+        if since is not None and self._began(visit) > since + UNDER_WAY:
+            running = self._running(since + UNDER_WAY)
+            self._require(running <= 1, f"{visit.task_id}: {running} requests run while the breaker is not closed")
 
     def _excused(self, *visits: Visit) -> bool:
         """The documented exceptions: a process that slept past its lease, and clocks that differ by more than it."""
