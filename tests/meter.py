@@ -55,10 +55,14 @@ BUSY, GOOD = reply(503, "busy"), reply(200, '{"code": 0, "message": "success"}')
 
 @dataclass
 class Meter:
-    """Listens to the clients of the adapters: every call to DynamoDB with its bill, every call to SQS."""
+    """Listens to the clients of the adapters: every call to DynamoDB with its bill, every call to SQS.
+
+    `looks`: reads of what is set of targets, which each process makes every few seconds, whatever it has to do.
+    """
 
     writes: list[tuple[str, Bill]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    looks: int = 0
     sqs: Counter[str] = field(default_factory=Counter)
 
     def listen(self, store: DynamoStore, queues: SqsQueues) -> None:
@@ -68,9 +72,11 @@ class Meter:
         for client in (queues._sqs, queues._receiver):
             client.meta.events.register("after-call.sqs", lambda model, **_: self.sqs.update([model.name]))
 
-    def _note(self, model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+    def _note(self, model: Any, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> None:
         if model.name in WRITES:
             self.writes.append((model.name, _bill(parsed.get("ConsumedCapacity"))))
+        elif context.get("looks"):
+            self.looks += 1
         else:
             self.reads.append(model.name)
 
@@ -79,8 +85,9 @@ class Meter:
         return sum(sum(bill.values()) for _, bill in self.writes)
 
 
-def _ask_for_the_bill(params: dict[str, Any], **_: Any) -> None:
+def _ask_for_the_bill(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     params["ReturnConsumedCapacity"] = "INDEXES"
+    context["looks"] = {"S": "targets"} in params.get("ExpressionAttributeValues", {}).values()
 
 
 def _bill(capacity: Any) -> Bill:

@@ -126,3 +126,52 @@ def test_what_a_bulk_resend_costs_for_each_of_its_tasks(metered: Metered) -> Non
     assert meter.reads.count("GetItem") == tasks
     rounds = [sum(bill.values()) for bill in metered.second_opinion() if "by_status" in bill]
     assert sorted(rounds) == [4, 5, 5, 5, 5], "twice that, and two for the audit; one of them is not due at once"
+
+
+def test_what_is_set_of_targets_is_read_once_in_a_few_seconds_and_never_for_a_task(metered: Metered) -> None:
+    house = metered.house
+    house.outside.answers[PARTNER] = in_turn(GOOD)
+    house.submit(PARTNER, **SAMPLE)
+    house.work()  # of a process that knows nothing yet, each thread reads it
+    for _ in range(12):
+        house.submit(PARTNER, **SAMPLE)
+    for _ in range(12):
+        house.work()
+    assert len(house.outside.sent) == 13
+    assert (metered.meter.units, metered.meter.reads, metered.meter.looks) == (13 * 6, [], 1)
+
+
+def change(metered: Metered, **changes: Any) -> None:
+    """Change what is set of the partner's target, at no cost of the task's."""
+    metered.house.call("change_target", changes, query={"target": ["https://partner.example:443"]})
+    metered.house.work()
+    metered.meter.writes.clear()
+    metered.meter.reads.clear()
+
+
+@pytest.mark.parametrize(
+    ("limits", "units", "reads"),
+    [({"rate_per_second": 5}, 7, 1), ({"breaker": {}}, 7, 2), ({"max_concurrency": 2}, 8, 2)],
+    ids=["rate", "breaker", "places"],
+)
+def test_what_a_limit_costs_is_paid_by_tasks_for_targets_that_have_one(
+    metered: Metered, show: Any, limits: Any, units: int, reads: int
+) -> None:
+    change(metered, **limits)
+    meter = metered.run([GOOD])
+    show(meter)
+    assert meter.units == units
+    assert meter.reads == ["GetItem"] * reads
+
+
+def test_what_it_costs_to_be_held_and_released(metered: Metered, show: Any) -> None:
+    house = metered.house
+    change(metered, paused=True)
+    task_id = house.submit(PARTNER, **SAMPLE)
+    metered.deliver_next()
+    assert house.call("look", path={"task_id": task_id})[1]["held"] == "paused"
+    show(metered.meter)
+    assert metered.meter.units == 3 + 3
+    assert [bill for _, bill in metered.meter.writes][-1] == {"table": 1, "wake": 2}
+    change(metered, paused=False)
+    assert metered.second_opinion().count({"table": 1, "wake": 2}) == 2, "held, and released"

@@ -31,6 +31,7 @@ RESEND = "chalicelib/delivery/resend.py"
 NOTIFY = "chalicelib/notify/notify.py"
 EMBEDDED = "chalicelib/embedded.py"
 DYNAMO = "chalicelib/store.py"
+TARGET = "chalicelib/delivery/target.py"
 
 MUTANTS = (
     # ── one attempt at a time ──
@@ -250,6 +251,46 @@ MUTANTS = (
         "    if not _write_task(tx, old, new):\n        return _standing(tx, old.task_id)\n",
         "    if not _write_task(tx, old, new):\n        if audit is not None:\n            _write_audit(tx, audit)\n"
         "        return _standing(tx, old.task_id)\n",
+    ),
+    # ── targets ──
+    Mutant(
+        "a pause holds nobody", TARGET, "    if target.paused_at is not None:\n        return Keep(Held.PAUSED)\n", ""
+    ),
+    Mutant(
+        "a target takes one attempt more at a time than it may",
+        TARGET,
+        "len(others) >= target.max_concurrency",
+        "len(others) > target.max_concurrency",
+    ),
+    Mutant(
+        "everybody may try while the breaker is half-open",
+        TARGET,
+        "now < gate.open_until or (gate.probe != who and gate.probe_until > now)",
+        "now < gate.open_until",
+    ),
+    Mutant(
+        "nobody calls held tasks whose call was lost",
+        TARGET,
+        "            ring(world, target.name)\n\n\ndef release",
+        "            pass\n\n\ndef release",
+    ),
+    Mutant(
+        "the time for which a task is held counts against its deadline",
+        LIFE,
+        "round_started_at=task.round_started_at + max(now - (task.held_at or now), 0)",
+        "round_started_at=task.round_started_at",
+    ),
+    Mutant(
+        "a message from before it was held wakes a held task",
+        LIFE,
+        "        ticket=task.ticket + 1,\n        held=why,",
+        "        held=why,",
+    ),
+    Mutant(
+        "DynamoDB: what belongs to a held task expires",
+        DYNAMO,
+        "    if task.held:\n        return None\n",
+        "",
     ),
     # ── the ledger ──
     Mutant("the ledger always adds up", LEDGER, "        return self.gap == 0\n", "        return True\n"),
