@@ -127,7 +127,8 @@ def _settle(world: World, task: Task, attempt: Attempt, reply: Reply | None, mes
 
 
 def _wait(world: World, task: Task, attempt: Attempt, again: Again, message: Message) -> Outcome:
-    where = place(again.wait, in_flight=_in_flight(world), limit=world.settings.in_flight_limit)
+    limit = world.settings.in_flight_limit
+    where = place(again.wait, in_flight=_in_flight(world), limit=limit, spent=message.turn is not None)
     waiting = change(
         world.store,
         task,

@@ -110,8 +110,13 @@ class Place(StrEnum):
     PARKED = "parked"  # in the table only; the reconciler wakes it in time
 
 
-def place(wait: float, *, in_flight: int, limit: int) -> Place:
-    """Where to wait `wait` seconds, when the queue has `in_flight` messages in flight and may have `limit`."""
+def place(wait: float, *, in_flight: int, limit: int, spent: bool = False) -> Place:
+    """Where to wait `wait` seconds, when the queue has `in_flight` messages in flight and may have `limit`.
+
+    `spent`: the message had a turn of its target's rate, which must not serve for the next attempt as well.
+    """
+    if spent and wait <= MOST_DELAY:
+        return Place.DELAYED
     if wait <= MOST_HIDDEN and in_flight < limit:
         return Place.HIDDEN
     return Place.DELAYED if wait <= MOST_DELAY else Place.PARKED

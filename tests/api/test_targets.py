@@ -248,6 +248,15 @@ def test_attempts_begin_at_the_rate_that_is_set_and_not_much_below_it(house: Hou
     assert began[-1] - began[0] <= amount / rate * 1.1
 
 
+def test_a_turn_serves_for_one_attempt_and_not_for_the_next_one_too(house: House) -> None:
+    house.outside.answers[PARTNER] = in_turn(BUSY)
+    change(house, {"rate_per_second": 1})
+    for _ in range(4):
+        house.submit(PARTNER, retry={"backoff": "fixed", "initial": 0, "max_attempts": 8})
+    house.pass_time(20, step=0.5)
+    assert 15 <= visits(house) <= 21
+
+
 def test_whoever_is_far_behind_is_held_and_nobody_who_comes_later_overtakes_him(house: House) -> None:
     change(house, {"rate_per_second": 1})
     first = [house.submit(PARTNER) for _ in range(100)]

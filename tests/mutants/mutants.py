@@ -50,7 +50,8 @@ MUTANTS = (
     Mutant(
         "send on a lease that is nearly over",
         DELIVER,
-        "    if _lease_is_nearly_over(world, task):\n        return ComeBack(task.lease_until - world.clock.now())\n",
+        "    if _lease_is_nearly_over(world, task):\n"
+        "        return ComeBack(task.lease_until - world.clock.now()), None\n",
         "",
     ),
     Mutant(
@@ -371,7 +372,7 @@ MUTANTS = (
     Mutant(
         "DynamoDB: the index of what must be looked after is empty",
         DYNAMO,
-        "        wake_shard=None if task.wake_at is None else str(shard),",
-        "        wake_shard=None,",
+        "_held_by(task.request.target, shard) if task.held else str(shard),",
+        "None,",
     ),
 )
