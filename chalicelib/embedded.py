@@ -351,9 +351,7 @@ class Database:
         else:
             counts.update(transaction.counts)
         self._writer.execute("RELEASE operation")
-        return (
-            None if isinstance(outcome, sqlite3.Cursor) else outcome
-        )  # dropped elsewhere, it would disturb this thread
+        return outcome
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:

@@ -291,9 +291,9 @@ def _of(message: Message, targets: Mapping[str, Target], world: World) -> Target
     return targets.get(name or "")
 
 
-def _who(task_id: str) -> str:
-    """A task among those at one target, in few bytes."""
-    return task_id[:8]
+def _who(task_id: str, ticket: int) -> str:
+    """A message among those at one target, in few bytes. The next one of its task may come before it has left."""
+    return f"{task_id[:8]}.{ticket}"
 
 
 def _ask(world: World, target: Target, message: Message) -> Admission:
@@ -301,7 +301,7 @@ def _ask(world: World, target: Target, message: Message) -> Admission:
         return Keep(Held.PAUSED)
     if not target.is_limited:
         return Go(entered=False)
-    who, now, lease = _who(message.task_id), world.clock.now(), world.settings.lease + SPARE
+    who, now, lease = _who(message.task_id, message.ticket), world.clock.now(), world.settings.lease + SPARE
     return world.store.pass_gate(
         target.name, lambda gate: admit(target, gate, who=who, turn=message.turn, now=now, lease=lease)
     )
@@ -331,7 +331,7 @@ def _leave(world: World, target: Target, message: Message, verdict: Verdict | No
     """Tell the others. Where that fails, the place is free when its time is over: the attempt is recorded already."""
     if target.max_concurrency is None and target.breaker is None:
         return
-    who, now = _who(message.task_id), world.clock.now()
+    who, now = _who(message.task_id, message.ticket), world.clock.now()
 
     def left(gate: Gate) -> tuple[Gate, tuple[Gate, Moved | None]]:
         after, moved = leave(target, gate, who=who, verdict=verdict, now=now)
@@ -419,7 +419,7 @@ def release(world: World, name: str) -> Outcome:
 
 def _release(world: World, target: Target, most: int) -> int:
     """Release the first of the held tasks, up to `most`, if they may go. How many may."""
-    page = {_who(task.task_id): task for task in world.store.held(target.name, most)}
+    page = {_who(task.task_id, task.ticket + 1): task for task in world.store.held(target.name, most)}
     guests = _invited(world, target, list(page))
     released = all_at_once(list(guests), lambda who: _let_go(world, target, page[who], guests[who]), most=AT_ONCE)
     parcels = [it for it in released if it is not None]

@@ -521,12 +521,6 @@ def test_another_program_on_the_file_makes_it_unavailable_until_it_lets_go(path:
     assert store.add(task("t-1")) is None
 
 
-def test_no_cursor_leaves_the_thread_that_writes(store: EmbeddedStore) -> None:
-    """Whoever dropped it would reset the statement that is at work there: one write in a thousand failed."""
-    insert = "INSERT INTO checks (id, ledger) VALUES (?, '{}')"
-    assert store.database.write(lambda tx: tx.executemany(insert, [(1,)])) is None
-
-
 def test_what_cannot_be_counted_is_not_written(store: EmbeddedStore) -> None:
     forbidden = "CREATE TEMP TRIGGER t BEFORE INSERT ON counters BEGIN SELECT RAISE(ABORT, 'no sums today'); END"
     store.database.write(lambda tx: tx.execute(forbidden))
