@@ -1108,8 +1108,9 @@ class EmbeddedQueues:
         """Finish messages; a receipt that is not valid is passed over."""
         sql = "DELETE FROM messages WHERE id = ? AND count = ? AND queue = ?"
         handles = [(*_handle(receipt), queue) for receipt in receipts]
+        self._runs[queue].end()
         self._database.run(sql, handles)
-        self._lines[queue].ring()  # a group that had too much in hand may have more now
+        self._lines[queue].ring()  # a group that had too many runs may have more now
 
     def in_flight(self, queue: Queue) -> int:
         """About how many messages are received and not finished, as of the last second."""
@@ -1160,11 +1161,14 @@ class EmbeddedQueues:
 
 
 class _Runs:
-    """Which groups the runs of a queue are busy with. A run is a thread: whoever receives again has done with the last.
+    """Which groups the runs of a queue are busy with. A run is a thread: whoever deletes or receives again has done.
 
-    A group may have messages in as many runs as it leaves free: one group half of all, two a third each. So whatever
-    hangs, a group that has none finds one. (The threshold of Choudhury and Hahne, 1998, for buffers that many share.)
+    A group may have messages in three times as many runs as are free: one group in three quarters of all, two in three
+    sevenths each. So whatever hangs, a group that has none finds one. (The threshold of Choudhury and Hahne, 1998, for
+    buffers that many share.)
     """
+
+    SHARE = 3
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -1176,13 +1180,18 @@ class _Runs:
         with self._lock:
             self._busy[current_thread()] = frozenset(groups)
 
-    def who_may_take(self) -> Callable[[str], bool]:
-        """For this thread, which is free: whether it may take messages of a group."""
+    def end(self) -> None:
+        """This thread is free."""
         with self._lock:
             self._busy.pop(current_thread(), None)
+
+    def who_may_take(self) -> Callable[[str], bool]:
+        """For this thread, which is free: whether it may take messages of a group."""
+        self.end()
+        with self._lock:
             runs = Counter(group for groups in self._busy.values() for group in groups)
             free = self._most - sum(1 for groups in self._busy.values() if groups)
-        return lambda group: runs[group] < max(free, 1)
+        return lambda group: runs[group] < max(self.SHARE * free, 1)
 
 
 class _Line:

@@ -763,13 +763,13 @@ def test_rows_that_cannot_be_read_hide_no_others(path: Path) -> None:
         assert store.page(Query(), None, 10).tasks == tasks[:5:-1]
 
 
-def test_a_target_that_hangs_leaves_half_of_the_runs_to_the_others() -> None:
+def test_a_target_that_hangs_leaves_a_quarter_of_the_runs_to_the_others() -> None:
     _, queues = open_embedded(MEMORY, load({}), FakeClock())
     for n in range(64):
         queues.send(Queue.TASKS, Message(f"bad-{n}", 1), group="bad")
-    takes = [in_a_run(queues) for _ in range(40)]
+    takes = [in_a_run(queues) for _ in range(56)]
     queues.send(Queue.TASKS, Message("good", 1), group="good")
-    assert [len(taken) for taken in takes] == [1] * 32 + [0] * 8
+    assert [len(taken) for taken in takes] == [1] * 48 + [0] * 8
     assert [decode(it.body).task_id for it in in_a_run(queues)] == ["good"]
 
 
