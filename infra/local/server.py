@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,8 @@ def serving(application: WSGIApplication, listener: socket.socket) -> Iterator[N
         yield
     finally:
         server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
-        server.trigger.pull_trigger(lambda: _close(server))
+        with suppress(OSError):  # the loop was awake, did it, and has closed what would wake it
+            server.trigger.pull_trigger(lambda: _close(server))
         thread.join(STOP_SECONDS)
 
 
