@@ -144,7 +144,7 @@ def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:
 
 def enqueue_all(world: World, parcels: Sequence[Parcel]) -> bool:
     """Send messages that wake tasks to the task queue, together. Whether they were sent."""
-    ids = [it.message.task_id for it in parcels]
+    ids = [it.message.task_id for it in parcels if isinstance(it.message, Message)]
     return not parcels or _sends(ids, lambda: world.queues.send_all(Queue.TASKS, parcels))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from chalicelib import life, log, submission
@@ -13,7 +13,7 @@ from chalicelib.change import change
 from chalicelib.delivery import target
 from chalicelib.delivery.resend import advance
 from chalicelib.errors import Fault, InvalidRequest, NotFound, TooMany, WrongStatus
-from chalicelib.notify.channels import KINDS
+from chalicelib.notify.channels import KINDS, mailto_faults
 from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
 from chalicelib.ports import World, query_of
@@ -25,6 +25,7 @@ from chalicelib.task import (
     Audit,
     Breaker,
     Channel,
+    Event,
     Gate,
     Json,
     Resend,
@@ -292,17 +293,31 @@ def _begin_anew(world: World, old: Target, new: Target) -> None:
 
 _APPS = ListOf(shape=NAME, most=100)
 
+MOST_GATHER = 3600
+"""Seconds for which a failure may wait for others until humans are told, at most."""
+
 CHANNEL = Record(
     name="NewChannel",
     fields={
-        "kind": Field(shape=Text(most=20, choices=tuple(KINDS)), help="dingtalk, wecom or webhook.", required=True),
-        "url": Field(shape=Text(least=1, most=2000), help="The robot's address; a secret, never shown whole."),
-        "secret": Field(shape=Text(most=200), help="DingTalk's signing secret; never shown."),
+        "kind": Field(shape=Text(most=20, choices=tuple(KINDS)), help="What sort it is.", required=True),
+        "url": Field(
+            shape=Text(least=1, most=2000),
+            help="The robot's address, a secret, never shown whole; of e-mail: mailto:a@example.com,b@example.com.",
+        ),
+        "secret": Field(shape=Text(most=200), help="The signing secret of DingTalk, Feishu or Lark; never shown."),
         "template": Field(shape=Text(most=20_000), help="The whole body, with ${...} variables; empty: the default."),
         "content_type": Field(shape=Text(least=1, most=200), help="Of the body; JSON in UTF-8 unless said."),
         "memo": Field(shape=Text(most=200), help="A note for people."),
         "source_apps": Field(shape=_APPS, help="Only tasks that come from these; empty: from all."),
         "target_apps": Field(shape=_APPS, help="Only tasks that go to these; empty: to all."),
+        "events": Field(
+            shape=ListOf(shape=Text(choices=tuple(Event)), most=len(Event)),
+            help="What it is told of; exhausted tasks only unless said.",
+        ),
+        "gather": Field(
+            shape=Number(least=0, most=MOST_GATHER),
+            help="Seconds between two notices, in which failures gather to one; 0: each alone; 60 unless said.",
+        ),
         "enabled": Field(shape=Flag(), help="Whether it is used; true unless said."),
     },
 )
@@ -364,14 +379,19 @@ def _members(submitted: Mapping[str, Json], kept: Mapping[str, Json]) -> dict[st
 
 def _require_sense(world: World, channel: Channel) -> None:
     """Raises InvalidRequest for what the shape alone cannot show."""
-    faults = list(url_faults(channel.url, world.http)) if channel.url else [Fault("/url", "is missing")]
+    faults = list(_where_faults(world, channel)) if channel.url else [Fault("/url", "is missing")]
     faults += content_type_faults(channel.content_type)
+    written_as = "text/plain" if KINDS[channel.kind].by_mail else channel.content_type
     if channel.secret and not KINDS[channel.kind].signs:
         faults.append(Fault("/secret", f"does nothing here: a {channel.kind} channel does not sign"))
     if channel.template:
-        faults += [Fault("/template", detail) for detail in template_faults(channel.template, channel.content_type)]
+        faults += [Fault("/template", detail) for detail in template_faults(channel.template, written_as)]
     if faults:
         raise InvalidRequest(faults=tuple(faults))
+
+
+def _where_faults(world: World, channel: Channel) -> Iterator[Fault]:
+    return mailto_faults(channel.url) if KINDS[channel.kind].by_mail else url_faults(channel.url, world.http)
 
 
 def remove_channel(world: World, who: Identity, channel_id: str) -> None:
@@ -383,7 +403,7 @@ def remove_channel(world: World, who: Identity, channel_id: str) -> None:
 def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
     """Send the channel's text with 测试 for every variable: why it was not taken, None when it was."""
     channel = find_channel(world, channel_id)
-    sent = send(world, channel, render(channel, test_values(channel)))
+    sent = send(world, channel, render(channel, test_values(channel)), "kkbida: 测试 (test)")
     log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
     return sent.reason
 

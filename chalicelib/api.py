@@ -21,6 +21,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     WrongStatus,
 )
+from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Query, World, query_of
 from chalicelib.records import MOST_CURSOR
 from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
@@ -183,7 +184,7 @@ def look(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 -
     """A task, its attempts, its notices, its audit trail."""
     task = admin.find(world, asked.ids["task_id"])
     store = world.store
-    parts = store.attempts(task), store.notices(task.task_id), store.audits(task.task_id)
+    parts = store.attempts(task), notices_of(store, task.task_id), store.audits(task.task_id)
     return Answer(200, show.whole(task, *parts, now=world.clock.now()))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib import log
 from chalicelib.at_once import all_at_once
 from chalicelib.errors import Unavailable
-from chalicelib.ports import MOST_HIDDEN, Message, Queue, World, decode
+from chalicelib.ports import MOST_HIDDEN, News, Queue, World, read
 
 WAIT_FOR_A_PORT = 30
 """Seconds after which a message returns that met a store or queue that could not serve."""
@@ -36,7 +36,8 @@ class ComeBack:
 
 
 Outcome = Finished | ComeBack
-Handle = Callable[[World, Message], Outcome]
+Handle = Callable[[World, Any], Outcome]
+"""Each handler takes what is sent to its queue: tasks' messages, and on the exhausted queue news as well."""
 
 
 def consume(world: World, queue: Queue, event: Mapping[str, Any], handle: Handle) -> Mapping[str, Any]:
@@ -58,17 +59,18 @@ def _stays(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle
 def _outcome(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> Outcome:
     """What becomes of one message, whatever happens while it is handled: a batch never fails as a whole."""
     try:
-        message = decode(record["body"])
+        message = read(record["body"])
     except ValueError:
         log.failure("message.unreadable", queue=queue, message_id=record["messageId"])
         return Finished()
+    about = {"target": message.target} if isinstance(message, News) else {"task_id": message.task_id}
     try:
         return handle(world, message)
     except Unavailable as unavailable:
-        log.event("port.unavailable", metrics={"PutOff": 1}, task_id=message.task_id, why=unavailable.detail)
+        log.event("port.unavailable", metrics={"PutOff": 1}, **about, why=unavailable.detail)
         return ComeBack(WAIT_FOR_A_PORT)
     except Exception:  # noqa: BLE001 - one message's fault must not become its neighbours'; it is logged and returns
-        log.failure("message.failed", queue=queue, task_id=message.task_id)
+        log.failure("message.failed", queue=queue, **about)
         return ComeBack(WAIT_AFTER_A_FAULT)
 
 

@@ -38,6 +38,7 @@ from chalicelib.ports import (
     MOST_VISIBILITY,
     Clock,
     Message,
+    News,
     Page,
     Parcel,
     Query,
@@ -51,9 +52,12 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Channel,
+    Desk,
     Gate,
+    Mention,
     Notice,
     Resend,
+    Robot,
     SigningSecret,
     Status,
     Target,
@@ -170,7 +174,51 @@ ALTER TABLE tasks ADD COLUMN held_by REAL;  -- its place among those that are he
 CREATE INDEX tasks_held ON tasks (target, held_by, task_id) WHERE held_by IS NOT NULL;
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6)
+SCHEMA_7 = """
+ALTER TABLE notices RENAME TO notices_of_one;
+DROP INDEX notices_leased;
+
+CREATE TABLE notices (
+    notice_id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    lease_until REAL NOT NULL,
+    expires_at INTEGER,
+    notice TEXT NOT NULL
+);
+CREATE INDEX notices_leased ON notices (lease_until) WHERE lease_until > 0;
+CREATE INDEX notices_expired ON notices (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE mentions (
+    subject TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    channel_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    notice_id TEXT NOT NULL,
+    named INTEGER NOT NULL DEFAULT 0,  -- 1 once the notice is settled, and names it
+    created_at REAL NOT NULL,
+    mention TEXT NOT NULL,
+    PRIMARY KEY (subject, round, channel_id)
+);
+CREATE INDEX mentions_of_notice ON mentions (notice_id);
+
+INSERT INTO notices SELECT
+    task_id || '#' || notice_id, version, 0, json_extract(notice, '$.expires_at'),
+    json_set(notice, '$.notice_id', task_id || '#' || notice_id,
+        '$.gist', json_object('tasks', 1, 'first', json_array(task_id)))
+    FROM notices_of_one;
+INSERT INTO mentions SELECT
+    task_id, json_extract(notice, '$.round'), json_extract(notice, '$.channel_id'), 1, task_id || '#' || notice_id, 1,
+    created_at,
+    json_object('subject', task_id, 'round', json_extract(notice, '$.round'),
+        'channel_id', json_extract(notice, '$.channel_id'), 'channel_kind', json_extract(notice, '$.channel_kind'),
+        'notice_id', task_id || '#' || notice_id, 'created_at', created_at, 'due_at', created_at)
+    FROM notices_of_one;
+DROP TABLE notices_of_one;
+
+CREATE TABLE agreed (name TEXT PRIMARY KEY, version INTEGER NOT NULL, record TEXT NOT NULL);  -- desks and robots
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -466,7 +514,7 @@ def _set_free(tx: Transaction) -> None:
         _write_task(tx, task, evolve(task, lease_until=0))
     for (text,) in tx.execute("SELECT notice FROM notices WHERE lease_until > 0").fetchall():
         notice = from_json(Notice, text)
-        _write_notice(tx, notice.version, evolve(notice, lease_until=0))
+        _put_notice(tx, notice.version, evolve(notice, lease_until=0))
     for name, text in tx.execute("SELECT name, gate FROM gates").fetchall():
         _write_gate(tx, name, evolve(from_json(Gate, text), inside={}, probe="", probe_until=0))
 
@@ -526,14 +574,55 @@ class EmbeddedStore:
         values = (now, limit + PASSED_OVER)
         return self.database.read(lambda connection: list(islice(_readable(connection.execute(sql, values)), limit)))
 
-    def notices(self, task_id: str) -> list[Notice]:
-        """The notices of a task, oldest first."""
-        sql = "SELECT notice FROM notices WHERE task_id = ? ORDER BY created_at, notice_id"
-        return self._records(Notice, sql, task_id)
+    def mention(self, mention: Mention) -> bool:
+        """Put a mention of the next version among those that its notice gathers. False: it changed."""
+        return self.database.write(partial(_mention, mention=mention))
+
+    def mentions(self, subject: str) -> list[Mention]:
+        """Whom a task, or a target, is told to, oldest first."""
+        sql = "SELECT mention FROM mentions WHERE subject = ? ORDER BY created_at, round, channel_id"
+        return self._records(Mention, sql, subject)
+
+    def gathered(self, notice_id: str, limit: int) -> list[Mention]:
+        """Up to `limit` of the mentions that a notice has gathered."""
+        return self._records(Mention, "SELECT mention FROM mentions WHERE notice_id = ? LIMIT ?", notice_id, limit)
+
+    def settle(self, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
+        """Store a notice for the first time, with all that it names. None: somebody else has."""
+        return self.database.write(partial(_settle, notice=notice, mentions=mentions))
+
+    def names(self, notice: Notice, mention: Mention) -> bool:
+        """Whether the mention is among those that the notice was settled with."""
+        sql = "SELECT named FROM mentions WHERE (subject, round, channel_id) = (?, ?, ?) AND notice_id = ?"
+        rows = self._rows(sql, mention.subject, mention.round, mention.channel_id, notice.notice_id)
+        return any(named for (named,) in rows)
+
+    def notice(self, notice_id: str) -> Notice | None:
+        """The notice as it stands; None while it gathers."""
+        return next(iter(self._records(Notice, "SELECT notice FROM notices WHERE notice_id = ?", notice_id)), None)
 
     def save_notice(self, notice: Notice) -> bool:
         """Store a notice of the next version. False: it changed."""
-        return self.database.write(partial(_save_notice, notice=notice))
+        return self.database.write(lambda tx: _put_notice(tx, notice.version - 1, notice))
+
+    def desk(self, channel_id: str) -> Desk | None:
+        """Where a channel's next notice gathers."""
+        return next(iter(self._records(Desk, AGREED, f"desk#{channel_id}")), None)
+
+    def save_desk(self, desk: Desk) -> bool:
+        """Store a desk of the next version. False: it changed."""
+        return self._agree(f"desk#{desk.channel_id}", desk)
+
+    def robot(self, robot_id: str) -> Robot | None:
+        """How much a robot was told of late."""
+        return next(iter(self._records(Robot, AGREED, f"robot#{robot_id}")), None)
+
+    def save_robot(self, robot: Robot) -> bool:
+        """Store a robot of the next version. False: it changed."""
+        return self._agree(f"robot#{robot.robot_id}", robot)
+
+    def _agree(self, name: str, record: Desk | Robot) -> bool:
+        return self.database.write(partial(_agree, name=name, version=record.version, record=to_json(record)))
 
     def audits(self, task_id: str) -> list[Audit]:
         """The audit trail of whatever has the id, oldest first."""
@@ -647,8 +736,10 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Target, Audit)
+R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Target, Audit, Mention, Desk, Robot)
 Execute = Callable[..., sqlite3.Cursor]
+
+AGREED = "SELECT record FROM agreed WHERE name = ?"
 
 TASKS = "SELECT task, request, task_id FROM tasks JOIN requests USING (id)"
 
@@ -803,28 +894,55 @@ def _write_audit(tx: Transaction, audit: Audit) -> None:
     tx.execute("INSERT INTO audits (subject, at, audit) VALUES (?, ?, ?)", (audit.subject, audit.at, to_json(audit)))
 
 
-def _save_notice(tx: Transaction, notice: Notice) -> bool:
-    if notice.version > 1:
-        return _write_notice(tx, notice.version - 1, notice)
+def _mention(tx: Transaction, mention: Mention) -> bool:
+    key = (mention.subject, mention.round, mention.channel_id)
+    values = (mention.version, mention.notice_id, to_json(mention))
+    if mention.version > 1:
+        put = tx.execute(
+            """UPDATE mentions SET version = ?, notice_id = ?, mention = ?, named = 0
+               WHERE (subject, round, channel_id, version) = (?, ?, ?, ?)""",
+            (*values, *key, mention.version - 1),
+        )
+    else:
+        put = tx.execute(
+            """INSERT INTO mentions (version, notice_id, mention, subject, round, channel_id, created_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, round, channel_id) DO NOTHING""",
+            (*values, *key, mention.created_at),
+        )
+    return put.rowcount == 1
+
+
+def _settle(tx: Transaction, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
     added = tx.execute(
-        """INSERT INTO notices (task_id, notice_id, version, lease_until, created_at, notice)
-           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (task_id, notice_id) DO NOTHING""",
-        (
-            *(notice.task_id, notice.notice_id, notice.version),
-            *(notice.lease_until, notice.created_at, to_json(notice)),
-        ),
+        """INSERT INTO notices (notice_id, version, lease_until, expires_at, notice) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (notice_id) DO NOTHING""",
+        (notice.notice_id, notice.version, notice.lease_until, notice.expires_at, to_json(notice)),
     )
-    return added.rowcount == 1
+    if not added.rowcount:
+        return None
+    tx.executemany(
+        "UPDATE mentions SET named = 1 WHERE (subject, round, channel_id, notice_id) = (?, ?, ?, ?)",
+        [(it.subject, it.round, it.channel_id, notice.notice_id) for it in mentions],
+    )
+    return notice
 
 
-def _write_notice(tx: Transaction, version: int, notice: Notice) -> bool:
+def _put_notice(tx: Transaction, version: int, notice: Notice) -> bool:
     """Put the notice where its `version` is. False when there is another one, or none."""
     written = tx.execute(
-        """UPDATE notices SET version = ?, lease_until = ?, notice = ?
-           WHERE task_id = ? AND notice_id = ? AND version = ?""",
-        (notice.version, notice.lease_until, to_json(notice), notice.task_id, notice.notice_id, version),
+        """UPDATE notices SET version = ?, lease_until = ?, expires_at = ?, notice = ?
+           WHERE (notice_id, version) = (?, ?)""",
+        (notice.version, notice.lease_until, notice.expires_at, to_json(notice), notice.notice_id, version),
     )
     return written.rowcount == 1
+
+
+def _agree(tx: Transaction, name: str, version: int, record: str) -> bool:
+    if version > 1:
+        sql = "UPDATE agreed SET version = ?, record = ? WHERE name = ? AND version = ?"
+        return tx.execute(sql, (version, record, name, version - 1)).rowcount == 1
+    sql = "INSERT INTO agreed (version, record, name) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"
+    return tx.execute(sql, (version, record, name)).rowcount == 1
 
 
 def _save_channel(tx: Transaction, channel: Channel, audit: Audit) -> bool:
@@ -910,10 +1028,19 @@ def _sweep(tx: Transaction, now: float, limit: int) -> int:
         tx.execute("DELETE FROM tasks WHERE id = ?", (row,))
         tx.execute("DELETE FROM requests WHERE id = ?", (row,))
         tx.execute("DELETE FROM attempts WHERE task_id = ?", (task_id,))
-        tx.execute("DELETE FROM notices WHERE task_id = ?", (task_id,))
+        tx.execute("DELETE FROM mentions WHERE subject = ?", (task_id,))
         tx.execute("DELETE FROM audits WHERE subject = ?", (task_id,))
     tx.execute("DELETE FROM resends WHERE expires_at <= ?", (now,))
+    _sweep_notices(tx, now, limit)
     return len(expired)
+
+
+def _sweep_notices(tx: Transaction, now: float, limit: int) -> None:
+    """With a notice goes what is left of those that it named, such as targets: they are no tasks that leave."""
+    expired = tx.execute("SELECT notice_id FROM notices WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
+    for notice in expired:
+        tx.execute("DELETE FROM notices WHERE notice_id = ?", notice)
+        tx.execute("DELETE FROM mentions WHERE notice_id = ?", notice)
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────
@@ -1077,7 +1204,7 @@ class EmbeddedQueues:
         self._runs = {queue: _Runs(RUNS[queue]) for queue in Queue}
         self._counted: dict[Queue, tuple[float, int]] = {}
 
-    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+    def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
         """Send. Raises ValueError for a delay that SQS does not take, or without a group."""
         self.send_all(queue, [Parcel(message, group, delay)])
 

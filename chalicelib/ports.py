@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from random import Random
+from types import NoneType
 from typing import Any, Protocol, TypeVar
 
+from chalicelib.errors import Kind, SendFailed
 from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.settings import Settings
@@ -21,10 +23,14 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Channel,
+    Desk,
+    Event,
     Gate,
     Json,
+    Mention,
     Notice,
     Resend,
+    Robot,
     SigningSecret,
     Status,
     Target,
@@ -155,12 +161,51 @@ class Store(Protocol):
         """Tasks whose `wake_at` is past, the longest overdue first."""
         ...
 
-    def notices(self, task_id: str) -> list[Notice]:
-        """The notices of a task, oldest first."""
+    def mention(self, mention: Mention) -> bool:
+        """Put a mention, one `version` above the stored one (0: none), among those that its notice gathers.
+
+        False: it changed. Should it be cut off half-way, the notice may miss it, and `names` will say so.
+        """
+        ...
+
+    def mentions(self, subject: str) -> list[Mention]:
+        """Whom a task, or a target, is told to, oldest first. What is written is found (a consistent read)."""
+        ...
+
+    def gathered(self, notice_id: str, limit: int) -> list[Mention]:
+        """Up to `limit` of the mentions that a notice has gathered (a consistent read)."""
+        ...
+
+    def settle(self, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
+        """Store a notice for the first time: it names these, and no others ever. None: somebody else has settled it."""
+        ...
+
+    def names(self, notice: Notice, mention: Mention) -> bool:
+        """Whether the mention is among those that the notice was settled with."""
+        ...
+
+    def notice(self, notice_id: str) -> Notice | None:
+        """The notice as it stands; None while it gathers (a consistent read)."""
         ...
 
     def save_notice(self, notice: Notice) -> bool:
-        """Store a notice whose `version` is one more than the stored one's (0: none). False: it changed."""
+        """Store a notice whose `version` is one more than the stored one's. False: it changed."""
+        ...
+
+    def desk(self, channel_id: str) -> Desk | None:
+        """Where a channel's next notice gathers (a consistent read)."""
+        ...
+
+    def save_desk(self, desk: Desk) -> bool:
+        """Store a desk whose `version` is one more than the stored one's (0: none). False: it changed."""
+        ...
+
+    def robot(self, robot_id: str) -> Robot | None:
+        """How much a robot was told of late (a consistent read)."""
+        ...
+
+    def save_robot(self, robot: Robot) -> bool:
+        """Store a robot whose `version` is one more than the stored one's (0: none). False: it changed."""
         ...
 
     def audits(self, task_id: str) -> list[Audit]:
@@ -294,35 +339,56 @@ def call(target: str) -> Message:
     return Message("", 0, target)
 
 
-def encode(message: Message) -> str:
+@dataclass(frozen=True, slots=True)
+class News:
+    """What travels from delivery to the channels: when (`at`) and why the breaker of a target has changed."""
+
+    target: str
+    event: Event
+    at: float
+    because: str = ""
+
+
+def encode(message: Message | News) -> str:
     """The message as it travels: compact JSON, without what is not given."""
-    more = {"target": message.target, "turn": message.turn}
-    given = {name: value for name, value in more.items() if value is not None}
-    return json.dumps({"task_id": message.task_id, "ticket": message.ticket, **given}, separators=(",", ":"))
+    given = {name: value for name, value in asdict(message).items() if value is not None}
+    return json.dumps(given, separators=(",", ":"))
 
 
 def decode(body: str) -> Message:
-    """The message in a body; raises ValueError when it is none."""
+    """The message about a task in a body; raises ValueError when it is none."""
+    message = read(body)
+    if isinstance(message, News):
+        raise ValueError("the body is no message about a task")  # noqa: TRY004 - one error for all that is none
+    return message
+
+
+def read(body: str) -> Message | News:
+    """What travels in a body; raises ValueError when that is nothing of kkbida's."""
     try:
         members = json.loads(body)
-        task_id, ticket = members["task_id"], members["ticket"]
+        if "event" in members:
+            found: Message | News = News(**{**members, "event": Event(members["event"])})
+        else:
+            found = Message(members["task_id"], members["ticket"], members.get("target"), members.get("turn"))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError("the body is no message of kkbida") from error
-    target, turn = members.get("target"), members.get("turn")
-    if not isinstance(task_id, str) or type(ticket) is not int or not _is_way(target, turn):
+    if not all(type(getattr(found, name)) in kinds for name, kinds in _MEMBERS[type(found)].items()):
         raise ValueError("the body is no message of kkbida")
-    return Message(task_id, ticket, target, turn)
+    return found
 
 
-def _is_way(target: object, turn: object) -> bool:
-    return (target is None or isinstance(target, str)) and (turn is None or type(turn) in (int, float))
+_MEMBERS: Mapping[type, Mapping[str, tuple[type, ...]]] = {
+    Message: {"task_id": (str,), "ticket": (int,), "target": (str, NoneType), "turn": (int, float, NoneType)},
+    News: {"target": (str,), "at": (int, float), "because": (str,)},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One of many messages that are sent together: see `Queues.send`."""
 
-    message: Message
+    message: Message | News
     group: str
     delay: float = 0
 
@@ -340,7 +406,7 @@ class Received:
 class Queues(Protocol):
     """The fast path. At least once, in any order. Raises `Unavailable` when it cannot serve just now."""
 
-    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+    def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
         """Send. `delay` seconds (0..900) pass before it can be received. `group`: whom it must not starve."""
         ...
 
@@ -404,6 +470,31 @@ class Http(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An e-mail as it goes out: plain text."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+
+
+class Mail(Protocol):
+    """The way out for e-mail."""
+
+    def send(self, letter: Letter) -> None:
+        """Hand it to who carries it. Raises SendFailed when that was refused, or no answer came."""
+        ...
+
+
+class NoMail:
+    """No way for e-mail is set up: every letter is refused, with what to do."""
+
+    def send(self, letter: Letter) -> None:  # noqa: ARG002 - see Mail
+        """Raises SendFailed."""
+        raise SendFailed(Kind.REFUSED, "no e-mail is sent from here: set KKBIDA_MAIL_FROM, and KKBIDA_SMTP off AWS")
+
+
 # ── keys ─────────────────────────────────────────────────────────────────────────────────────────
 
 Keys = Mapping[str, Sequence[bytes]]
@@ -458,6 +549,7 @@ class World:
     queues: Queues
     http: Http
     keyring: Keyring
+    mail: Mail = field(default_factory=NoMail)
     clock: Clock
     random: Random
     known: Known = field(default_factory=Known)

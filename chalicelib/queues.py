@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import aws
 from chalicelib.errors import Unavailable
-from chalicelib.ports import MOST_DELAY, MOST_VISIBILITY, Message, Parcel, Queue, Received, encode
+from chalicelib.ports import MOST_DELAY, MOST_VISIBILITY, Message, News, Parcel, Queue, Received, encode
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SqsQueues:
         """A client of its own: its calls are silent for as long as they wait for a message."""
         return _client(self._endpoint, MOST_WAIT + aws.READ_TIMEOUT)
 
-    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+    def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
         """See `Queues.send`. A `delay` is rounded up to whole seconds."""
         _check("delay", delay, MOST_DELAY)
         _check("length of a group", len(group), math.inf, least=1)

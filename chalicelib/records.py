@@ -20,13 +20,17 @@ from chalicelib.task import (
     Audit,
     Breaker,
     Channel,
+    Desk,
     Expectation,
     Gate,
+    Gist,
     Json,
+    Mention,
     Notice,
     Policy,
     Request,
     Resend,
+    Robot,
     SigningSecret,
     Target,
     Task,
@@ -45,6 +49,12 @@ Record = (
     | Target
     | Breaker
     | Gate
+    | Mention
+    | Gist
+    | Notice
+    | Desk
+    | Robot
+    | Channel
     | Audit
     | Ledger
     | Recount

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.errors import SettingsError
 
@@ -61,6 +62,13 @@ def _ports(raw: str) -> frozenset[int]:
     return ports
 
 
+def _smtp(raw: str) -> str:
+    parts = urlsplit(raw)
+    if raw and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or (parts.port or 25) < 1):
+        raise ValueError("must be smtp://host:port or smtps://host:port")
+    return raw
+
+
 SETTINGS = (
     Setting("embedded", "", "File that holds store and queues on one computer; empty means DynamoDB and SQS.", _text),
     Setting("table", "kkbida", "Name of the DynamoDB table.", _text),
@@ -80,6 +88,8 @@ SETTINGS = (
         _flag,
     ),
     Setting("console_url", "", "Address of the console, for links in notices.", _text),
+    Setting("mail_from", "", "Address that e-mail comes from, which SES must know; empty: none is sent.", _text),
+    Setting("smtp", "", "SMTP server for e-mail, such as smtp://127.0.0.1:25; empty means SES.", _smtp),
     Setting(
         "allow_networks",
         "",
@@ -116,6 +126,8 @@ class Settings:
     master_key_parameter: str
     open_api: bool
     console_url: str
+    mail_from: str
+    smtp: str
     allow_networks: tuple[Network, ...]
     ports: frozenset[int]
     connect_timeout: int

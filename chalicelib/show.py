@@ -20,10 +20,13 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Channel,
+    Event,
     Expectation,
     Gate,
+    Gist,
     Held,
     Json,
+    Mention,
     Notice,
     NoticeStatus,
     Policy,
@@ -254,30 +257,38 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
 NOTICE = Shown(
     name="Notice",
     fields={
+        "notice_id": Field(TEXT, "Its id: tasks that were told of together share it."),
         "channel_id": Field(ID, "The channel that is told."),
         "kind": Field(TEXT, "The channel's kind."),
         "round": Field(COUNT, "The round that was exhausted."),
         "status": Field(Text(choices=tuple(NoticeStatus)), "Where it stands."),
+        "tasks": Field(OrNull(COUNT), "How many tasks it tells of; null while they gather."),
         "tries": Field(COUNT, "How often the channel took or refused it."),
         "reason": Field(OrNull(TEXT), "Why it was not taken."),
         "created_at": Field(TIME, "When it was first owed."),
         "ended_at": Field(OrNull(TIME), "When it was taken, or given up."),
-        "next_try_at": Field(OrNull(TIME), "When it is sent again, if it will be."),
+        "next_try_at": Field(OrNull(TIME), "When it is sent, or sent again, if it will be."),
     },
 )
 
+GATHERS = Notice(notice_id="", channel_id="", channel_kind="", gist=Gist(), due_at=0, created_at=0)
+"""In the place of a notice that is not put together yet."""
 
-def _notice(notice: Notice, current_round: int) -> dict[str, Json]:
+
+def _notice(mention: Mention, known: Notice | None, current_round: int) -> dict[str, Json]:
     """A notice. One of an older round that has not ended never will: a human knew, and resent the task."""
-    overtaken = notice.ended_at is None and notice.round < current_round
+    notice = known or evolve(GATHERS, due_at=mention.due_at)
+    overtaken = notice.ended_at is None and mention.round < current_round
     return {
-        "channel_id": notice.channel_id,
-        "kind": notice.channel_kind,
-        "round": notice.round,
+        "notice_id": mention.notice_id,
+        "channel_id": mention.channel_id,
+        "kind": mention.channel_kind,
+        "round": mention.round,
         "status": notice.status,
+        "tasks": notice.gist.tasks if known else None,
         "tries": notice.tries,
         "reason": "the task was resent before this was told" if overtaken else notice.reason,
-        "created_at": time(notice.created_at),
+        "created_at": time(mention.created_at),
         "ended_at": time(notice.ended_at),
         "next_try_at": time(notice.due_at) if notice.ended_at is None and not overtaken else None,
     }
@@ -318,14 +329,19 @@ WHOLE = Shown(
 
 
 def whole(
-    task: Task, attempts: Iterable[Attempt], notices: Iterable[Notice], audits: Iterable[Audit], *, now: float
+    task: Task,
+    attempts: Iterable[Attempt],
+    notices: Iterable[tuple[Mention, Notice | None]],
+    audits: Iterable[Audit],
+    *,
+    now: float,
 ) -> dict[str, Json]:
     """A task with everything that is known of it."""
     return {
         **headline(task, now),
         **_submitted(task.request),
         "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
-        "notices": [_notice(notice, task.round) for notice in notices],
+        "notices": [_notice(mention, notice, task.round) for mention, notice in notices],
         "audit": [_audit(audit) for audit in audits],
     }
 
@@ -384,14 +400,16 @@ CHANNEL = Shown(
     name="Channel",
     fields={
         "channel_id": Field(ID, "Its id."),
-        "kind": Field(TEXT, "dingtalk, wecom or webhook."),
-        "url": Field(TEXT, "Where it leads: scheme and host. The rest is secret."),
+        "kind": Field(TEXT, "What sort of robot or address it is."),
+        "url": Field(TEXT, "Where it leads: scheme and host, the rest is secret; of e-mail all of it."),
         "has_secret": Field(Flag(), "Whether messages are signed."),
         "template": Field(TEXT, "The whole body, with ${...} variables; empty: the default."),
         "content_type": Field(TEXT, "Of the body."),
         "memo": Field(TEXT, "A note for people."),
         "source_apps": Field(ListOf(shape=TEXT), "Only tasks that come from these; empty: from all."),
         "target_apps": Field(ListOf(shape=TEXT), "Only tasks that go to these; empty: to all."),
+        "events": Field(ListOf(shape=Text(choices=tuple(Event))), "What it is told of."),
+        "gather": Field(AMOUNT, "Seconds between two notices, in which failures gather to one; 0: each alone."),
         "enabled": Field(Flag(), "Whether it is used."),
         "created_at": Field(TIME, "When it was made."),
         "updated_at": Field(TIME, "When it last changed."),
@@ -399,19 +417,26 @@ CHANNEL = Shown(
 )
 
 
+def _lead(url: str) -> str:
+    """Where an address leads, without what is secret in it."""
+    parts = urlsplit(url)
+    return url if parts.scheme == "mailto" else f"{parts.scheme}://{parts.netloc}/{HIDDEN}"
+
+
 def channel(it: Channel) -> dict[str, Json]:
     """A channel, its address cut to where it leads, its secret left out."""
-    parts = urlsplit(it.url)
     return {
         "channel_id": it.channel_id,
         "kind": it.kind,
-        "url": f"{parts.scheme}://{parts.netloc}/{HIDDEN}",
+        "url": _lead(it.url),
         "has_secret": bool(it.secret),
         "template": it.template,
         "content_type": it.content_type,
         "memo": it.memo,
         "source_apps": it.source_apps,
         "target_apps": it.target_apps,
+        "events": it.events,
+        "gather": it.gather,
         "enabled": it.enabled,
         "created_at": time(it.created_at),
         "updated_at": time(it.updated_at),

@@ -5,7 +5,12 @@
     task_id     request#<digest>         the request, when it does not fit into the row
     task_id     reply#<fence>            the newest attempt, when its reply does not fit into the row
     task_id     attempt#<fence>          an older attempt
-    task_id     notice#<round>#<channel> a notice
+    task_id     mention#<round>#<channel> which notice tells a channel of it (a target's breaker: under the target)
+    notice#<id> mention#<digest>         the same once more: what a notice has gathered
+    notice#<id> roll#<name>#<part>       whom it names, when they do not fit into it
+    notice#<id> notice                   the notice, once it is settled whom it names
+    desks       <channel_id>             where a channel's next notice gathers
+    robots      <digest>                 how much a robot was told of late
     line#<line> line                     how many stand in a line, and the last place that was given
     line#<line> <place>                  who stands there
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
@@ -68,13 +73,16 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Channel,
+    Desk,
     Expectation,
     Gate,
     Held,
+    Mention,
     Notice,
     Policy,
     Request,
     Resend,
+    Robot,
     SigningSecret,
     Status,
     Target,
@@ -135,6 +143,9 @@ TRANSACTION = 100
 
 PASSES = 10
 """Tries to change the gate of a target, while other processes do so too. Each time one of them gets through."""
+
+PART_OF_ROLL = 40
+"""Mentions whose marks stand in a notice itself; of more, about as many stand in each part of its roll."""
 
 COUNTED_KEPT = 7 * DAY
 """Seconds for which it is remembered what was counted; a stream keeps its records for one day."""
@@ -834,16 +845,74 @@ class DynamoStore:
 
     # ── what belongs to a task ───────────────────────────────────────────────────────────────────
 
-    def notices(self, task_id: str) -> list[Notice]:
-        """See `Store.notices`."""
-        found = [from_json(Notice, record.text) for record in self._records(task_id, "notice#")]
-        return sorted(found, key=lambda notice: (notice.created_at, notice.notice_id))
+    def mention(self, mention: Mention) -> bool:
+        """See `Store.mention`. The one that decides comes first: a copy alone is named by nobody for long."""
+        text, expires_at = to_json(mention), mention.expires_at
+        name = f"mention#{mention.round}#{mention.channel_id}"
+        if not self._save(Record(mention.subject, name, text=text, expires_at=expires_at), mention.version):
+            return False
+        copy = f"mention#{_mark(mention)}"
+        self._table.put(Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=expires_at))
+        return True
+
+    def mentions(self, subject: str) -> list[Mention]:
+        """See `Store.mentions`."""
+        found = [from_json(Mention, record.text) for record in self._records(subject, "mention#")]
+        return sorted(found, key=lambda mention: (mention.created_at, mention.round, mention.channel_id))
+
+    def gathered(self, notice_id: str, limit: int) -> list[Mention]:
+        """See `Store.gathered`."""
+        within = Record.name.startswith("mention#")
+        pages = self._table.walk(f"notice#{notice_id}", within, consistent_read=True)
+        items = islice(chain.from_iterable(pages), limit)
+        return [from_json(Mention, item["text"]["S"]) for item in items]
+
+    def settle(self, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
+        """See `Store.settle`. Of many that want to, each writes parts of its own; the first to put the notice wins."""
+        owner, marks = f"notice#{notice.notice_id}", sorted(map(_mark, mentions))
+        parts = -(-len(marks) // PART_OF_ROLL)
+        roll = " ".join(marks) if parts <= 1 else f"{secrets.token_hex(8)}#{parts}"
+        if parts > 1:
+            _at_once(self._table.put, list(_parts(owner, roll, marks, notice.expires_at)))
+        settled = evolve(notice, roll=roll)
+        record = Record(owner, "notice", text=to_json(settled), expires_at=notice.expires_at)
+        return settled if self._save(record, notice.version) else None
+
+    def names(self, notice: Notice, mention: Mention) -> bool:
+        """See `Store.names`: at most one part of the roll is read."""
+        mark, roll = _mark(mention), notice.roll
+        if "#" in roll:
+            item = self._table.get((f"notice#{notice.notice_id}", _part_of(roll, mark)))
+            roll = item["text"]["S"] if item else ""
+        return mark in roll.split()
+
+    def notice(self, notice_id: str) -> Notice | None:
+        """See `Store.notice`."""
+        item = self._table.get((f"notice#{notice_id}", "notice"))
+        return from_json(Notice, item["text"]["S"]) if item else None
 
     def save_notice(self, notice: Notice) -> bool:
         """See `Store.save_notice`."""
-        name = f"notice#{notice.round}#{notice.channel_id}"
-        record = Record(notice.task_id, name, text=to_json(notice), expires_at=notice.expires_at)
-        return self._save(record, notice.version)
+        record = Record(f"notice#{notice.notice_id}", "notice", text=to_json(notice), expires_at=notice.expires_at)
+        return notice.version > 1 and self._save(record, notice.version)
+
+    def desk(self, channel_id: str) -> Desk | None:
+        """See `Store.desk`."""
+        item = self._table.get(("desks", channel_id))
+        return from_json(Desk, item["text"]["S"]) if item else None
+
+    def save_desk(self, desk: Desk) -> bool:
+        """See `Store.save_desk`."""
+        return self._save(Record("desks", desk.channel_id, text=to_json(desk)), desk.version)
+
+    def robot(self, robot_id: str) -> Robot | None:
+        """See `Store.robot`."""
+        item = self._table.get(("robots", robot_id))
+        return from_json(Robot, item["text"]["S"]) if item else None
+
+    def save_robot(self, robot: Robot) -> bool:
+        """See `Store.save_robot`."""
+        return self._save(Record("robots", robot.robot_id, text=to_json(robot)), robot.version)
 
     def audits(self, task_id: str) -> list[Audit]:
         """See `Store.audits`."""
@@ -1087,6 +1156,26 @@ def _expires_before(item: Item, expires_at: int | None) -> bool:
     if "expires_at" not in item:
         return expires_at is not None
     return expires_at is None or float(item["expires_at"]["N"]) < expires_at
+
+
+def _mark(mention: Mention) -> str:
+    """Stands for a mention in the roll of a notice."""
+    return _digest(f"{mention.round}#{mention.subject}")
+
+
+def _parts(owner: str, roll: str, marks: Iterable[str], expires_at: int | None) -> Iterator[Record]:
+    """The records of a roll that does not fit into its notice."""
+    by_part: dict[str, list[str]] = {}
+    for mark in marks:
+        by_part.setdefault(_part_of(roll, mark), []).append(mark)
+    for name, part in by_part.items():
+        yield Record(owner, name, text=" ".join(part), expires_at=expires_at)
+
+
+def _part_of(roll: str, mark: str) -> str:
+    """The sort key of the part in which a mark stands: always the same one of as many as the roll says."""
+    name, _, parts = roll.partition("#")
+    return f"roll#{name}#{shard_of(mark, int(parts))}"
 
 
 def _row_if(matches: Callable[[Task], bool], item: Item) -> Row | None:

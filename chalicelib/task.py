@@ -231,28 +231,79 @@ class Task:
         return self.round_started_at + self.request.retry.deadline
 
 
+class Event(StrEnum):
+    """What a channel may be told of."""
+
+    EXHAUSTED = "exhausted"  # a task is out of tries
+    BREAKER_OPENED = "breaker_opened"  # a target fails so often that nothing goes there for a while
+    BREAKER_CLOSED = "breaker_closed"  # a target has recovered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """That one channel is to be told of one event, and by which notice.
+
+    `subject` and `round` say what happened to whom: a task and the round that was exhausted; or a target, and the
+    millisecond in which its breaker changed. `error`: why, in a few words. `version`: 2 and more, when the notice
+    before was put together without it.
+    """
+
+    subject: str
+    round: int
+    channel_id: str
+    channel_kind: str
+    notice_id: str
+    event: Event = Event.EXHAUSTED
+    target: str = ""
+    source_app: str = ""
+    error: str = ""
+    version: int = 1
+    created_at: float
+    due_at: float
+    expires_at: int | None = None
+
+
 class NoticeStatus(StrEnum):
     """Where a notice stands."""
 
-    PENDING = "pending"  # not yet sent, or to be tried again
+    PENDING = "pending"  # gathering, not yet sent, or to be tried again
     DELIVERED = "delivered"  # the channel said that it took it
     FAILED = "failed"  # every try was refused; a human must look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """One message to one channel about an exhausted task, tracked like anything that must arrive.
+class Gist:
+    """What a notice says, put together once: how much happened, and the most frequent of what happened where.
 
+    `targets`, `errors`, `apps`: how many tasks each, the most frequent first. `first`: ids of a few tasks.
+    `values`: of a task that is told of alone, the variables of the channel's template.
+    """
+
+    tasks: int = 0
+    targets: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+    apps: Mapping[str, int] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to one channel about one or many events, tracked like anything that must arrive.
+
+    It exists from the moment on at which it is settled whom it names (`roll`: the store's own note of that).
     `tries` counts what the channel refused or took, `throttled` how often it had no time: that is no try.
     """
 
     notice_id: str
-    task_id: str
-    round: int
     channel_id: str
     channel_kind: str
+    gist: Gist
+    roll: str = ""
     status: NoticeStatus = NoticeStatus.PENDING
-    version: int = 0
+    version: int = 1
     tries: int = 0
     throttled: int = 0
     due_at: float
@@ -264,11 +315,33 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where a channel's next notice gathers: `notice_id`, since `opened_at`, to be put together from `due_at` on."""
+
+    channel_id: str
+    version: int
+    notice_id: str
+    opened_at: float
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robot:
+    """How much a robot was told of late: `busy_until` moves on with each message; before `rests_until` it gets none."""
+
+    robot_id: str
+    version: int = 0
+    busy_until: float = 0
+    rests_until: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """Where a failure is told. `url` and `secret` are secrets: a reply or a log shows neither whole.
 
     `template` has `${...}` variables (see `notify/message.py`); empty means the kind's default text.
-    `source_apps`, `target_apps`: only tasks of these; empty means of all.
+    `source_apps`, `target_apps`: only tasks of these; empty means of all. `events`: what it is told of.
+    `gather`: seconds between two notices, in which failures gather to one digest; 0 tells of each alone.
     """
 
     channel_id: str
@@ -280,15 +353,21 @@ class Channel:
     memo: str = ""
     source_apps: tuple[str, ...] = ()
     target_apps: tuple[str, ...] = ()
+    events: tuple[str, ...] = (Event.EXHAUSTED,)
+    gather: float = 60
     enabled: bool = True
     version: int = 0
     created_at: float
     updated_at: float
 
+    def hears(self, event: Event) -> bool:
+        """Whether events of this sort are told here."""
+        return self.enabled and event in self.events
+
     def wants(self, request: Request) -> bool:
         """Whether failures of this request are told here."""
         return (
-            self.enabled
+            self.hears(Event.EXHAUSTED)
             and (not self.source_apps or request.source_app in self.source_apps)
             and (not self.target_apps or request.target_app in self.target_apps)
         )

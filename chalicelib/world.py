@@ -10,7 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from chalicelib.ports import Queues, Store, Vault, World
+from chalicelib.ports import Mail, NoMail, Queues, Store, Vault, World
 from chalicelib.settings import Settings, load
 
 
@@ -36,9 +36,19 @@ def build(environment: Mapping[str, str]) -> World:
         queues=queues,
         http=Outbound(settings),
         keyring=DerivedKeys(store, vault, clock),
+        mail=_mail(settings),
         clock=clock,
         random=SystemRandom(),
     )
+
+
+def _mail(settings: Settings) -> Mail:
+    """The way for e-mail that is set up: a server of the operator's own, or SES where kkbida is on AWS."""
+    if not settings.mail_from or (settings.embedded and not settings.smtp):
+        return NoMail()
+    from chalicelib.mail import SesMail, SmtpMail
+
+    return SmtpMail(settings) if settings.smtp else SesMail(settings)
 
 
 def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from chalicelib import api, errors, show
 from chalicelib.admin import BREAKER, CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
-from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES
+from chalicelib.notify.channels import KINDS
+from chalicelib.notify.message import VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
-from chalicelib.task import Held, NoticeStatus, ResendStatus, Status, Verdict
+from chalicelib.task import Event, Held, NoticeStatus, ResendStatus, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -58,8 +59,8 @@ def _lines() -> Iterator[str]:
     yield from _section("Its `breaker`", ("field", "form", "meaning"), _fields(BREAKER))
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
-    yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. The default template:"
-    yield from ("", "```json", DEFAULT_TEMPLATE, "```")
+    yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. Without one:"
+    yield from _section("What a channel says by itself of one task", ("kind", "template"), _templates())
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
@@ -67,10 +68,16 @@ def _lines() -> Iterator[str]:
     yield from _section("Why a task is held", ("held", "meaning"), _words(Held))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
     yield from _section("Kind of a failed attempt", ("kind", "meaning"), _words(errors.Kind))
+    yield from _section("What a channel may be told of", ("event", "meaning"), _words(Event))
     yield from _section("Status of a notice", ("status", "meaning"), _words(NoticeStatus))
     yield from _section("Status of a bulk resend", ("status", "meaning"), _words(ResendStatus))
     yield from _section("Error codes", ("status", "code", "when"), _codes())
     yield from _section("Settings", ("variable", "default", "meaning"), _settings())
+
+
+def _templates() -> Iterator[Sequence[str]]:
+    for name, kind in KINDS.items():
+        yield f"`{name}`", f"`{kind.wrap(kind.words.alone)}`"
 
 
 def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -6,14 +6,17 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import quote_plus
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote_plus, unquote
 
 from chalicelib import __version__
-from chalicelib.ports import Outgoing, Reply
+from chalicelib.errors import Fault
+from chalicelib.notify.texts import CHINESE, ENGLISH, Words, dumped
+from chalicelib.ports import Letter, Outgoing, Reply
 from chalicelib.shape import escaped
-from chalicelib.task import Channel
+from chalicelib.task import Channel, Json
 
 TIMEOUT = 10
 """Seconds that a channel may take to answer."""
@@ -21,21 +24,39 @@ TIMEOUT = 10
 OK = range(200, 300)
 
 
+def _bad_status(reply: Reply) -> str | None:
+    return None if reply.status in OK else f"status {reply.status} not in 2xx"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a robot takes a message: `burst` at once, and then one in `every` seconds."""
+
+    burst: int
+    every: float
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of channel.
 
-    `address(channel, now)` is the URL to post to. `refusal(reply)` is why the channel did not take the
-    message, None when it did. `signs`: whether a secret signs it.
+    `address(channel, now)` is the URL to post to. `refusal(reply)` is why the channel did not take the message,
+    None when it did. `busy`: codes by which it says that it has too many. `wrap(text)` is the body that carries a
+    text of at most `most` bytes, and `escape` keeps a value from meaning something in it. `signs`: whether a secret
+    signs it, in the address or (`seal`) in the body. `by_mail`: no request goes out, but a letter.
     """
 
-    address: Callable[[Channel, float], str]
-    refusal: Callable[[Reply], str | None]
+    pace: Pace
+    words: Words = CHINESE
+    wrap: Callable[[str], str] = lambda text: dumped({"msgtype": "text", "text": {"content": text}})
+    most: int = 2000
+    escape: Callable[[str], str] = lambda text: text
+    address: Callable[[Channel, float], str] = lambda channel, _now: channel.url
+    seal: Callable[[Channel, str, float], str] = lambda _channel, body, _now: body
+    refusal: Callable[[Reply], str | None] = _bad_status
+    busy: frozenset[int] = frozenset()
     signs: bool = False
-
-
-def _plain(channel: Channel, now: float) -> str:  # noqa: ARG001 - the same for every kind
-    return channel.url
+    by_mail: bool = False
 
 
 def _dingtalk(channel: Channel, now: float) -> str:
@@ -51,18 +72,58 @@ def _dingtalk(channel: Channel, now: float) -> str:
     return f"{channel.url}{separator}timestamp={stamp}&sign={quote_plus(base64.b64encode(mac))}"
 
 
-def _bad_status(reply: Reply) -> str | None:
-    return None if reply.status in OK else f"status {reply.status} not in 2xx"
+def _feishu(channel: Channel, body: str, now: float) -> str:
+    """With a secret, Feishu wants a time and a signature in the body, which must be an object then.
+
+    Source: Feishu, custom bot, signature verification: base64(HMAC-SHA256(key=<s> newline <secret>, nothing)).
+    """
+    message = _object(body)
+    if not channel.secret or message is None:
+        return body
+    stamp = str(round(now))
+    mac = hmac.new(f"{stamp}\n{channel.secret}".encode(), b"", hashlib.sha256).digest()
+    return dumped({"timestamp": stamp, "sign": base64.b64encode(mac).decode(), **message})
+
+
+def _object(body: str) -> dict[str, Json] | None:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _for_slack(text: str) -> str:
+    """Slack's three characters that mean something. Source: Slack, formatting text, escaping."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _bad_errcode(reply: Reply) -> str | None:
     """A robot answers 200 whatever happens; `errcode` 0 says that it took the message."""
+    return _bad_status(reply) or _bad_code(reply, "errcode", "errmsg")
+
+
+def _bad_code_of_feishu(reply: Reply) -> str | None:
+    """Feishu says `code` 0, and why not with status 400 as well as with 200. An older form is `StatusCode` 0."""
+    if reply.status not in (*OK, 400):
+        return _bad_status(reply)
+    older = _whole(reply, "StatusCode") == 0 and _whole(reply, "code") is None
+    return None if older else _bad_code(reply, "code", "msg")
+
+
+def _bad_code(reply: Reply, code: str, message: str) -> str | None:
+    said = _whole(reply, code)
+    if said is None:
+        return f"the reply has no {code} that is a whole number"
+    return None if said == 0 else f"{code} {said!s:.20}: {_text(reply, message)}"
+
+
+def _not_ok(reply: Reply) -> str | None:
+    """Slack answers 200 and `ok`; else a word that says why not."""
+    said = escaped(reply.body[:200].decode(errors="replace")).strip()
     if bad := _bad_status(reply):
-        return bad
-    errcode = _errcode(reply)
-    if errcode is None:
-        return "the reply has no errcode that is a whole number"
-    return None if errcode == 0 else f"errcode {errcode!s:.20}: {_errmsg(reply)}"
+        return f"{bad}: {said}"
+    return None if said == "ok" else f"the reply is not ok: {said}"
 
 
 def _member(reply: Reply, name: str) -> object:
@@ -72,43 +133,92 @@ def _member(reply: Reply, name: str) -> object:
         return None
 
 
-def _errcode(reply: Reply) -> int | None:
-    errcode = _member(reply, "errcode")
-    return errcode if type(errcode) is int else None
+def _whole(reply: Reply, name: str) -> int | None:
+    value = _member(reply, name)
+    return value if type(value) is int else None
 
 
-def _errmsg(reply: Reply) -> str:
-    errmsg = _member(reply, "errmsg")
-    return escaped(errmsg)[:200] if isinstance(errmsg, str) else ""
+def _text(reply: Reply, name: str) -> str:
+    value = _member(reply, name)
+    return escaped(value)[:200] if isinstance(value, str) else ""
 
+
+_CHINA = Pace(5, 4)
+"""DingTalk and WeCom take 20 messages a minute. After a burst of 5, 15 more fit into any minute."""
+
+_FEISHU = Kind(
+    Pace(4, 1),  # it takes 5 a second and 100 a minute
+    wrap=lambda text: dumped({"msg_type": "text", "content": {"text": text}}),
+    most=15_000,  # of 20 KB for the whole body
+    seal=_feishu,
+    refusal=_bad_code_of_feishu,
+    busy=frozenset({11_232}),
+    signs=True,
+)
 
 KINDS: Mapping[str, Kind] = {
-    "dingtalk": Kind(_dingtalk, _bad_errcode, signs=True),
-    "wecom": Kind(_plain, _bad_errcode),
-    "webhook": Kind(_plain, _bad_status),
+    "dingtalk": Kind(_CHINA, address=_dingtalk, refusal=_bad_errcode, busy=frozenset({130_101}), signs=True),
+    "wecom": Kind(_CHINA, refusal=_bad_errcode, busy=frozenset({45_009})),
+    "feishu": _FEISHU,
+    "lark": replace(_FEISHU, words=ENGLISH),
+    "slack": Kind(
+        Pace(1, 1),
+        words=ENGLISH,
+        wrap=lambda text: dumped({"text": text}),
+        most=20_000,  # of 40,000 characters, of which each may become five
+        escape=_for_slack,
+        refusal=_not_ok,
+    ),
+    "email": Kind(Pace(1, 1), words=ENGLISH, wrap=lambda text: text, most=20_000, by_mail=True),
+    "webhook": Kind(Pace(50, 0.02)),  # nobody says how much it takes
 }
-
-
-BUSY = {"dingtalk": (130_101,), "wecom": (45_009,)}
-"""The `errcode` by which a robot says: too many messages. Sources: the error tables of DingTalk and of WeCom."""
+"""Sources of limits and codes: the vendors' pages that docs/channels.md names."""
 
 TOO_MANY_REQUESTS = 429
 
 
 def is_busy(channel: Channel, reply: Reply) -> bool:
     """Whether the channel did not look at the message, because it had too many."""
-    return reply.status == TOO_MANY_REQUESTS or _errcode(reply) in BUSY.get(channel.kind, ())
+    said = {_whole(reply, "errcode"), _whole(reply, "code")}
+    return reply.status == TOO_MANY_REQUESTS or not said.isdisjoint(KINDS[channel.kind].busy)
 
 
 def outgoing(channel: Channel, body: str, *, now: float) -> Outgoing:
     """The request that carries a notice."""
+    kind = KINDS[channel.kind]
     return Outgoing(
         method="POST",
-        url=KINDS[channel.kind].address(channel, now),
+        url=kind.address(channel, now),
         headers={"Content-Type": channel.content_type, "User-Agent": f"kkbida/{__version__}"},
-        body=body.encode(),
+        body=kind.seal(channel, body, now).encode(),
         timeout=TIMEOUT,
     )
+
+
+def letter(channel: Channel, subject: str, text: str) -> Letter:
+    """The e-mail that carries a notice. The address of its channel is `mailto:a@example.com,b@example.com`."""
+    return Letter(to=recipients(channel.url), subject=subject, text=text)
+
+
+MAILTO = "mailto:"
+
+
+def recipients(url: str) -> tuple[str, ...]:
+    """The addresses in a `mailto:` URL."""
+    return tuple(part.strip() for part in unquote(url.removeprefix(MAILTO)).split(","))
+
+
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+MOST_RECIPIENTS = 50
+"""Of one letter; SES takes no more."""
+
+
+def mailto_faults(url: str) -> Iterator[Fault]:
+    """What is wrong with the address of an e-mail channel."""
+    if not url.startswith(MAILTO):
+        yield Fault("/url", "must be mailto: and addresses, such as mailto:ops@example.com,dev@example.com")
+    elif not 1 <= len(recipients(url)) <= MOST_RECIPIENTS or not all(map(_ADDRESS.fullmatch, recipients(url))):
+        yield Fault("/url", f"must name 1 to {MOST_RECIPIENTS} plain addresses, with commas between them")
 
 
 def refusal(channel: Channel, reply: Reply) -> str | None:

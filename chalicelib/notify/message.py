@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from chalicelib.task import Channel, Task
+from chalicelib.notify.channels import KINDS
+from chalicelib.notify.texts import cut, digest
+from chalicelib.task import Channel, Gist, Task
 
 VARIABLES = (
     "taskId", "url", "createTime", "lastModifiedDate", "sourceAppName", "targetAppName", "callCount",
@@ -22,12 +24,6 @@ VARIABLES = (
 
 COUNTS = frozenset({"callCount", "limitCallCount"})
 """Those that are numbers, and may stand for one in JSON. The others are text, and stand within one."""
-
-DEFAULT_TEMPLATE = (
-    '{"msgtype":"text","text":{"content":"回调异常，taskId：${taskId}，url：${url}，发起时间：${createTime}，'
-    '源服务名：${sourceAppName}，目标服务名：${targetAppName}，已达到最大重试次数：${limitCallCount}"}}'
-)
-"""The predecessor's default, as DingTalk and WeCom take it."""
 
 TEST_VALUE = "测试"
 """What every variable becomes in a test message."""
@@ -61,8 +57,8 @@ def _time(seconds: float) -> str:
 
 
 def _is_json(channel: Channel) -> bool:
-    """Whether a channel's messages are JSON: the default text always is."""
-    return not channel.template or _says_json(channel.content_type)
+    """Whether a channel's messages are JSON: the default text of all but e-mail always is."""
+    return not KINDS[channel.kind].by_mail and (not channel.template or _says_json(channel.content_type))
 
 
 def _says_json(content_type: str) -> bool:
@@ -70,14 +66,35 @@ def _says_json(content_type: str) -> bool:
 
 
 def render(channel: Channel, values: Mapping[str, str]) -> str:
-    """The body of a notice. A variable without a value becomes nothing."""
-    is_json = _is_json(channel)
+    """The body of a notice about one task. A variable without a value becomes nothing."""
+    kind, is_json = KINDS[channel.kind], _is_json(channel)
+    given = values if channel.template else _fitting(values, kind.most)
 
     def value(match: re.Match[str]) -> str:
-        text = values.get(match[1], "")
+        text = kind.escape(given.get(match[1], ""))
         return json.dumps(text, ensure_ascii=False)[1:-1] if is_json else text
 
-    return _VARIABLE.sub(value, channel.template or DEFAULT_TEMPLATE)
+    return _VARIABLE.sub(value, channel.template or kind.wrap(kind.words.alone))
+
+
+def _fitting(values: Mapping[str, str], most: int) -> Mapping[str, str]:
+    """The values, the long ones cut, so that the kind's own text stays within its bytes."""
+    return {name: cut(value, most // 2 if name == "url" else most // 10) for name, value in values.items()}
+
+
+def render_digest(channel: Channel, gist: Gist, link: str) -> str:
+    """The body of a notice about many events, in the kind's own form and words."""
+    kind = KINDS[channel.kind]
+    return kind.wrap(kind.escape(digest(kind.words, gist, link, kind.most)))
+
+
+def subject_of(gist: Gist) -> str:
+    """The subject of a letter, in one short line."""
+    if gist.values:
+        return f"kkbida: task {gist.values['taskId']} could not be delivered"
+    if gist.tasks:
+        return f"kkbida: {gist.tasks} tasks could not be delivered"
+    return "kkbida: the breaker of a target has changed"
 
 
 def template_faults(template: str, content_type: str) -> Iterator[str]:

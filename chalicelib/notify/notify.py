@@ -1,7 +1,10 @@
-"""Notify: tell humans about an exhausted task. A notice is tracked and tried again like anything that must arrive.
+"""Notify: tell humans about exhausted tasks, and about targets whose breaker has changed.
 
-message on the exhausted queue --> a notice for each channel that wants it --> sent, or waits, or failed
-once every notice has ended, the task is told: nothing is owed any more
+message on the exhausted queue --> mentioned to each channel that wants it --> its notice is sent, waits, or failed
+once every notice about it has ended, the task is told: nothing is owed any more
+
+A notice names one event or thousands (`gather.py`), and each robot is told at its own pace (`pace.py`). Whoever comes
+first when it is due sends it; all the others are its net, and only look what became of it.
 """
 
 from __future__ import annotations
@@ -10,16 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from urllib.parse import quote
 
 from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
-from chalicelib.errors import LostLease, NotFound, SendFailed
-from chalicelib.notify import channels
-from chalicelib.notify.message import render, values_of
-from chalicelib.ports import Message, World
-from chalicelib.task import Channel, Notice, NoticeStatus, Status, Task, evolve
+from chalicelib.errors import Kind, LostLease, NotFound, SendFailed
+from chalicelib.notify import channels, gather, pace
+from chalicelib.notify.message import render, render_digest, subject_of
+from chalicelib.ports import Message, News, World
+from chalicelib.task import Channel, Mention, Notice, NoticeStatus, Status, Task, evolve
 
 WAITS = (10, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
 """Seconds between the tries of a notice: outages of a channel last minutes or hours."""
@@ -30,75 +34,177 @@ BUSY_FIRST, BUSY_MOST = 60, 6 * 3600
 BUSY_FOR = 7 * 86_400
 """Seconds after which a notice fails that a channel never had time for."""
 
+REST = 300
+"""Seconds for which a robot that refused a notice gets no other, at most: the fault may be that notice's."""
+
 LEASE = channels.TIMEOUT + 20
 """Seconds for which one consumer owns a notice: longer than a try can last."""
 
+LOOK_AGAIN = 5
+"""Seconds after which one comes back who waits for what another is sending: most tries end long before their lease."""
 
-def tell(world: World, message: Message) -> Outcome:
-    """Send what is owed about the exhausted task that the message names; come back for what is still owed."""
+SPREAD = 4
+"""Seconds over which those come back who gather in one notice: the first sends it, and the others find it sent."""
+
+
+def tell(world: World, message: Message | News) -> Outcome:
+    """Tell of what the message names, and come back for what is still owed."""
+    return _tell_news(world, message) if isinstance(message, News) else _tell_task(world, message)
+
+
+def _tell_task(world: World, message: Message) -> Outcome:
     task = world.store.get(message.task_id)
     if task is None or task.status is not Status.EXHAUSTED or task.wake_at is None or task.ticket != message.ticket:
         return Finished()
     known = {channel.channel_id: channel for channel in world.store.channels()}
-    owed = [notice for notice in _notices(world, task, known) if _is_open(notice)]
-    tried = all_at_once(owed, lambda notice: _try(world, task, notice, known.get(notice.channel_id)))
-    waiting = [max(notice.due_at, notice.lease_until) for notice in tried if _is_open(notice)]
-    if waiting:
-        return ComeBack(min(waiting) - world.clock.now())
-    _mark_told(world, task)
-    return Finished()
-
-
-def _is_open(notice: Notice) -> bool:
-    return notice.status is NoticeStatus.PENDING
-
-
-def _notices(world: World, task: Task, known: Mapping[str, Channel]) -> list[Notice]:
-    """The notices of this round: those that exist, and new ones for channels that want the task."""
-    there = {notice.channel_id: notice for notice in world.store.notices(task.task_id) if notice.round == task.round}
-    for channel_id, channel in known.items():
-        if channel.wants(task.request) and channel_id not in there:
-            there[channel_id] = _new_notice(world, task, channel)
-    if not there:
+    wanted = [channel for channel in known.values() if channel.wants(task.request)]
+    mentions = _mentions(world, _exhausted(world, task), wanted)
+    if not mentions:
         log.event("task.told_nobody", metrics={"ToldNobody": 1}, task_id=task.task_id, why="no channel wants it")
-    return list(there.values())
+    outcome = _tell_all(world, mentions, known)
+    if isinstance(outcome, Finished):
+        _mark_told(world, task)
+    return outcome
 
 
-def _new_notice(world: World, task: Task, channel: Channel) -> Notice:
-    """A notice that is not stored yet: its first claim stores it."""
-    now = world.clock.now()
-    return Notice(
-        notice_id=f"{task.round}#{channel.channel_id}",
-        task_id=task.task_id,
+def _tell_news(world: World, news: News) -> Outcome:
+    known = {channel.channel_id: channel for channel in world.store.channels()}
+    wanted = [channel for channel in known.values() if channel.hears(news.event)]
+    return _tell_all(world, _mentions(world, _changed(world, news), wanted), known)
+
+
+def _exhausted(world: World, task: Task) -> Mention:
+    """What there is to say of a task, to whichever channel."""
+    now, request = world.clock.now(), task.request
+    return Mention(
+        subject=task.task_id,
         round=task.round,
-        channel_id=channel.channel_id,
-        channel_kind=channel.kind,
-        due_at=now,
+        channel_id="",
+        channel_kind="",
+        notice_id="",
+        target=request.target,
+        source_app=request.source_app,
+        error=_error(task),
+        version=0,
         created_at=now,
+        due_at=now,
         expires_at=task.expires_at,
     )
 
 
-def _try(world: World, task: Task, notice: Notice, channel: Channel | None) -> Notice:
+MOST_OF_ERROR = 60
+"""Characters of a reason that a digest counts by."""
+
+
+def _error(task: Task) -> str:
+    """Why a task failed in the end, in words that many tasks share."""
+    if task.last is None or task.last.kind is None:
+        return task.because or ""
+    return (task.last.reason or "")[:MOST_OF_ERROR] if task.last.kind == Kind.REPLY else task.last.kind
+
+
+def _changed(world: World, news: News) -> Mention:
+    """What there is to say of a target's breaker, to whichever channel."""
+    now = world.clock.now()
+    return Mention(
+        subject=news.target,
+        round=round(news.at * 1000),
+        channel_id="",
+        channel_kind="",
+        notice_id="",
+        event=news.event,
+        target=f"{news.target} ({news.because})" if news.because else news.target,
+        version=0,
+        created_at=now,
+        due_at=now,
+        expires_at=int(now + world.settings.retention),
+    )
+
+
+def _mentions(world: World, said: Mention, wanted: list[Channel]) -> list[Mention]:
+    """The mentions that exist of this event, and new ones (version 0) for channels that want it."""
+    there = {it.channel_id: it for it in world.store.mentions(said.subject) if it.round == said.round}
+    new = {it.channel_id: evolve(said, channel_id=it.channel_id, channel_kind=it.kind) for it in wanted}
+    return list({**new, **there}.values())
+
+
+def _tell_all(world: World, mentions: list[Mention], known: Mapping[str, Channel]) -> Outcome:
+    waits = all_at_once(mentions, lambda mention: _tell_one(world, mention, known.get(mention.channel_id)))
+    waiting = [wait for wait in waits if wait is not None]
+    return ComeBack(min(waiting)) if waiting else Finished()
+
+
+def _tell_one(world: World, mention: Mention, channel: Channel | None) -> float | None:
+    """Seconds until this is to be looked at again; None when the notice about it has ended."""
+    notice = world.store.notice(mention.notice_id) if mention.version else None
+    if notice and world.store.names(notice, mention):
+        return _left(world, _try(world, notice, channel))
+    if notice or not mention.version:
+        return _join(world, evolve(mention, version=mention.version + 1), channel)
+    return gather.settle(world, channel, mention) or _tell_one(world, mention, channel)
+
+
+def _join(world: World, mention: Mention, channel: Channel | None) -> float | None:
+    joined = gather.join(world, channel, mention)
+    if joined is None:
+        return gather.SOON
+    wait = joined.due_at - world.clock.now()
+    return wait + world.random.uniform(0, SPREAD) if wait > 0 else _tell_one(world, joined, channel)
+
+
+def _left(world: World, notice: Notice) -> float | None:
+    """Seconds until there may be something to do for a notice; None when it has ended."""
+    if notice.status is not NoticeStatus.PENDING:
+        return None
+    now = world.clock.now()
+    leased = min(notice.lease_until - now, LOOK_AGAIN)
+    return max(notice.due_at - now, leased, 0)
+
+
+def _try(world: World, notice: Notice, channel: Channel | None) -> Notice:
     """One try at a notice, if it is due and nobody else is at it; the notice as it is then."""
     now = world.clock.now()
-    if notice.due_at > now or notice.lease_until > now:
+    if notice.status is not NoticeStatus.PENDING or notice.due_at > now or notice.lease_until > now:
         return notice
+    if channel and (wait := pace.room(world, channel)):
+        return evolve(notice, due_at=now + wait)
     mine = evolve(notice, version=notice.version + 1, tries=notice.tries + 1, lease_until=now + LEASE)
     if not world.store.save_notice(mine):
         return evolve(notice, lease_until=now + LEASE)
-    outcome = _send(world, task, channel)
-    ended = after(mine, outcome, now=world.clock.now(), random=world.random)
+    sent = _send(world, mine, channel)
+    ended = after(mine, sent, now=world.clock.now(), random=world.random)
     if not world.store.save_notice(ended):
         return evolve(notice, lease_until=now + LEASE)
-    _told_of(task, ended, outcome)
+    _let_rest(world, channel, ended, sent)
+    _told_of(ended, sent)
     return ended
 
 
-def _send(world: World, task: Task, channel: Channel | None) -> Sent:
+def _send(world: World, notice: Notice, channel: Channel | None) -> Sent:
     if channel is None or not channel.enabled:
         return Sent(Ending.GONE, "the channel was removed" if channel is None else "the channel is disabled")
-    return send(world, channel, render(channel, values_of(task)))
+    if notice.gist.values:
+        body = render(channel, notice.gist.values)
+    else:
+        body = render_digest(channel, notice.gist, _link(world, channel, notice))
+    return send(world, channel, body, subject_of(notice.gist))
+
+
+def _link(world: World, channel: Channel, notice: Notice) -> str:
+    """Where the console lists what a notice tells of; nothing without a console, or of targets alone."""
+    if not world.settings.console_url or not notice.gist.tasks:
+        return ""
+    app = f"&source_app={quote(channel.source_apps[0])}" if len(channel.source_apps) == 1 else ""
+    return f"{world.settings.console_url}#/tasks?status={Status.EXHAUSTED}{app}"
+
+
+def _let_rest(world: World, channel: Channel | None, notice: Notice, sent: Sent) -> None:
+    """Leave a robot alone that has no time. Where failures gather, one that refuses is left alone as well."""
+    wait = notice.due_at - world.clock.now()
+    if channel and sent.ending is Ending.BUSY:
+        pace.rest(world, channel, max(wait, BUSY_FIRST / 2))
+    elif channel and channel.gather and sent.ending is Ending.REFUSED:
+        pace.rest(world, channel, min(max(wait, 0), REST))
 
 
 class Ending(StrEnum):
@@ -107,23 +213,35 @@ class Ending(StrEnum):
     TAKEN = "taken"  # it said so
     REFUSED = "refused"  # it said no, or did not answer
     BUSY = "busy"  # it has too many messages just now
+    NOT_YET = "not_yet"  # it was not asked: others have just told it as much as it takes
     GONE = "gone"  # it is there no more, or not used
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one message, and why it was not taken, in one sentence."""
+    """What became of one message, why it was not taken, in one sentence, and the seconds until it may be, if known."""
 
     ending: Ending
     reason: str | None = None
+    wait: float = 0
 
 
-def send(world: World, channel: Channel, body: str) -> Sent:
-    """Send one message to a channel. Used by the test action too."""
+def send(world: World, channel: Channel, body: str, subject: str) -> Sent:
+    """Send one message to a channel, when its pace allows it. Used by the test action too."""
+    if wait := pace.take(world, channel):
+        return Sent(Ending.NOT_YET, f"the robot was told as much as it takes; there is room in {wait:.0f} s", wait)
     try:
-        reply = world.http.send(channels.outgoing(channel, body, now=world.clock.now()))
+        return _carry(world, channel, body, subject)
     except SendFailed as failure:
         return Sent(Ending.REFUSED, failure.detail)
+
+
+def _carry(world: World, channel: Channel, body: str, subject: str) -> Sent:
+    """Put it on its way. Raises SendFailed."""
+    if channels.KINDS[channel.kind].by_mail:
+        world.mail.send(channels.letter(channel, subject, body))
+        return Sent(Ending.TAKEN)
+    reply = world.http.send(channels.outgoing(channel, body, now=world.clock.now()))
     reason = channels.refusal(channel, reply)
     if reason is None:
         return Sent(Ending.TAKEN)
@@ -135,6 +253,8 @@ def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
     ended = evolve(notice, version=notice.version + 1, lease_until=0, reason=sent.reason)
     if sent.ending is Ending.TAKEN:
         return evolve(ended, status=NoticeStatus.DELIVERED, ended_at=now)
+    if sent.ending is Ending.NOT_YET:
+        return evolve(ended, tries=notice.tries - 1, due_at=now + sent.wait)
     if sent.ending is Ending.BUSY and now - notice.created_at < BUSY_FOR:
         wait = min(BUSY_FIRST * 2**notice.throttled, BUSY_MOST) * random.uniform(0.5, 1.5)
         return evolve(ended, tries=notice.tries - 1, throttled=notice.throttled + 1, due_at=now + wait)
@@ -143,13 +263,14 @@ def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
     return evolve(ended, status=NoticeStatus.FAILED, ended_at=now)
 
 
-def _told_of(task: Task, notice: Notice, sent: Sent) -> None:
+def _told_of(notice: Notice, sent: Sent) -> None:
     log.event(
         f"notice.{sent.ending}",
         metrics={f"Notices{notice.status.capitalize()}": 1},
-        task_id=task.task_id,
+        notice=notice.notice_id,
         channel=notice.channel_id,
         kind=notice.channel_kind,
+        tasks=notice.gist.tasks,
         status=notice.status,
         tries=notice.tries,
         reason=notice.reason,

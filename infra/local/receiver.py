@@ -46,6 +46,8 @@ A flaky partner for kkbida. The URL that a task goes to chooses what happens:
   /dingtalk            {"errcode":0,"errmsg":"ok"}, as DingTalk answers; ?secret= makes it check the signature
   /dingtalk/{errcode}  the same with another errcode
   /wecom /wecom/{errcode}  as WeCom answers
+  /feishu /feishu/{code}   {"code":0,"msg":"success","data":{}}, as Feishu and Lark answer; ?secret= as above
+  /slack /slack/{status}   "ok", as Slack answers; any other status says so
 
 It remembers the last requests:
 
@@ -204,6 +206,29 @@ def _robot(argument: str, incoming: Incoming, _before: int) -> Answer:
     return Answer(body=json.dumps(reply, separators=(",", ":")).encode(), content_type="application/json")
 
 
+def _feishu(argument: str, incoming: Incoming, _before: int) -> Answer:
+    """Feishu answers with a code; 19021 is that for a wrong signature."""
+    code = round(_number(argument or "0", LARGEST))
+    if not _is_sealed(incoming):
+        code = 19_021
+    return _json({"code": code, "msg": "not taken" if code else "success", "data": {}})
+
+
+def _is_sealed(incoming: Incoming) -> bool:
+    """Feishu's rule: Base64 of HMAC-SHA256 over nothing, keyed with the timestamp, a line feed and the secret."""
+    secret = incoming.query.get("secret")
+    if secret is None:
+        return True
+    message = json.loads(incoming.body)
+    mac = hmac.digest(f"{message.get('timestamp')}\n{secret}".encode(), b"", hashlib.sha256)
+    return hmac.compare_digest(base64.b64encode(mac), str(message.get("sign")).encode())
+
+
+def _slack(argument: str, _incoming: Incoming, _before: int) -> Answer:
+    status = round(_number(argument or "200", 599))
+    return Answer(status, b"ok" if status == 200 else b"invalid_payload")  # noqa: PLR2004
+
+
 def _is_signed(query: Mapping[str, str]) -> bool:
     """DingTalk's rule: Base64 of HMAC-SHA256 over the timestamp, a line feed and the secret, keyed with the secret."""
     secret, timestamp = query.get("secret"), query.get("timestamp", "")
@@ -227,6 +252,8 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "random": _random,
     "dingtalk": _robot,
     "wecom": _robot,
+    "feishu": _feishu,
+    "slack": _slack,
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chalicelib.ports import Outgoing, Reply
+from chalicelib.announce import announce
+from chalicelib.ports import Letter, News, Outgoing, Reply
+from chalicelib.task import Event
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -74,6 +77,10 @@ def test_a_removed_channel_is_gone() -> None:
         ({"template": "${nope}"}, "/template"),
         ({"template": "{not json ${taskId}"}, "/template"),
         ({"kind": "wecom", "secret": "x"}, "/secret"),
+        ({"kind": "email", "url": "https://x.example"}, "/url"),
+        ({"url": "mailto:ops@example.com"}, "/url"),
+        ({"events": ["lunch"]}, "/events/0"),
+        ({"gather": 3601}, "/gather"),
         ({"colour": "red"}, "/colour"),
         ({"content_type": "text/plain\r\nX-Evil: 1"}, "/content_type"),
         ({"source_apps": "orders"}, "/source_apps"),
@@ -180,3 +187,199 @@ def test_two_channels_are_told_each_once_although_one_is_down() -> None:
     }
     [told] = house.outside.sent_to(other)
     assert told.body == f"{task['task_id']} {PARTNER}".encode()
+
+
+# ── many at a time ───────────────────────────────────────────────────────────────────────────────
+
+
+def failing(house: House, count: int, **members: Any) -> list[str]:
+    return [house.submit(PARTNER, retry={"max_attempts": 1}, **members) for _ in range(count)]
+
+
+def texts(house: House, robot: str = ROBOT) -> list[str]:
+    return [json.loads(it.body or b"")["text"]["content"] for it in house.outside.sent_to(robot)]
+
+
+def test_the_first_failure_is_told_at_once_and_what_follows_within_a_minute_in_one_digest() -> None:
+    house, _ = with_channel()
+    first = exhausted(house)
+    assert first["notices"][0]["status"] == "delivered"
+    house.pass_time(5)
+    others = failing(house, 300)
+    house.pass_time(30)
+    [waiting] = house.look(others[0])["notices"]
+    assert (waiting["status"], waiting["tasks"]) == ("pending", None)
+    house.pass_time(60)
+    alone, digest = texts(house)
+    assert first["task_id"] in alone
+    assert digest.startswith("回调异常汇总：300 个任务")
+    notices = [house.look(task_id)["notices"] for task_id in others]
+    assert {(it["status"], it["tasks"], it["tries"]) for [it] in notices} == {("delivered", 300, 1)}
+    assert len({it["notice_id"] for [it] in notices}) == 1
+    assert owed(house) == 0
+
+
+def owed(house: House) -> int:
+    return len(house.world.store.due(house.clock.at + 1e9, 1000))
+
+
+def test_after_a_quiet_while_a_failure_is_told_at_once_again() -> None:
+    house, _ = with_channel()
+    exhausted(house)
+    house.pass_time(3600, step=60)
+    assert exhausted(house)["notices"][0]["status"] == "delivered"
+    assert len(texts(house)) == 2
+
+
+def test_a_channel_that_gathers_nothing_tells_of_each_alone() -> None:
+    house, _ = with_channel(gather=0)
+    failing(house, 12)
+    house.pass_time(60)
+    assert len(texts(house)) == 12
+    assert all("taskId" in text for text in texts(house))
+
+
+def test_a_robot_that_two_channels_share_is_told_no_more_than_it_takes() -> None:
+    house, _ = with_channel(gather=0)
+    house.call("create_channel", {"kind": "dingtalk", "url": ROBOT, "gather": 0})
+    at: list[float] = []
+
+    def robot(_: Outgoing) -> Reply:
+        at.append(house.clock.at)
+        return reply(200, OK)
+
+    house.outside.answers[ROBOT] = robot
+    failing(house, 40)
+    house.pass_time(600)
+    assert len(at) == 80
+    assert all(late - early >= 60 for early, late in zip(at, at[20:], strict=False))
+
+
+def test_while_a_robot_has_no_time_failures_gather_and_nobody_is_forgotten() -> None:
+    house, _ = with_channel(in_turn(reply(200, '{"errcode":130101}'), reply(200, OK)))
+    first = exhausted(house)
+    for _ in range(3):
+        failing(house, 5)
+        house.pass_time(20)
+    house.pass_time(600)
+    assert house.look(first["task_id"])["notices"][0]["status"] == "delivered"
+    assert sum(int(text.split("：")[1].split(" ")[0]) for text in texts(house)[1:] if "汇总" in text) == 15
+    assert len(texts(house)) <= 4
+    assert owed(house) == 0
+
+
+def test_a_channel_that_is_removed_while_failures_gather_ends_their_notice() -> None:
+    house, channel_id = with_channel()
+    exhausted(house)
+    others = failing(house, 3)
+    house.pass_time(10)
+    house.call("remove_channel", path={"channel_id": channel_id})
+    house.pass_time(120)
+    [notice] = house.look(others[2])["notices"]
+    assert (notice["status"], notice["tasks"], notice["reason"]) == ("failed", 3, "the channel was removed")
+    assert owed(house) == 0
+
+
+def test_a_digest_leads_to_the_console() -> None:
+    house = House(KKBIDA_CONSOLE_URL="https://console.example/")
+    house.outside.answers = {PARTNER: in_turn(reply(500, "no")), ROBOT: in_turn(reply(200, OK))}
+    house.call("create_channel", {"kind": "dingtalk", "url": ROBOT, "source_apps": ["orders & co"]})
+    exhausted(house, source_app="orders & co")
+    failing(house, 2, source_app="orders & co")
+    house.pass_time(70)
+    link = "查看：https://console.example/#/tasks?status=exhausted&source_app=orders%20%26%20co"
+    assert link in texts(house)[1].split("\n")
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def news(event: Event, at: float) -> News:
+    return News(target="https://partner.example:443", event=event, at=at, because="9 of 10 attempts failed")
+
+
+def test_who_wants_to_hear_of_breakers_hears_when_one_opens_and_when_it_recovers() -> None:
+    house, _ = with_channel(events=["breaker_opened", "breaker_closed"], gather=10)
+    other = "https://ops.example/hook"
+    house.outside.answers[other] = in_turn(reply(204, ""))
+    house.call("create_channel", {"kind": "webhook", "url": other})
+    opened = news(Event.BREAKER_OPENED, house.clock.at)
+    for _ in range(2):  # delivery may well say it twice
+        assert announce(house.world, opened)
+    house.pass_time(1)
+    announce(house.world, news(Event.BREAKER_CLOSED, house.clock.at))
+    assert exhausted(house)["notices"][0]["kind"] == "webhook"
+    house.pass_time(60)
+    assert texts(house) == [
+        "目标已熔断，暂停投递：https://partner.example:443 (9 of 10 attempts failed)",
+        "目标已恢复，继续投递：https://partner.example:443 (9 of 10 attempts failed)",
+    ]
+    assert len(house.outside.sent_to(other)) == 1
+
+
+# ── every kind ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Post:
+    """Takes every letter."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def send(self, letter: Letter) -> None:
+        self.letters.append(letter)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "wire"),
+    [
+        ("wecom", OK, '{"msgtype":"text","text":{"content":"'),
+        ("feishu", '{"code":0}', '{"msg_type":"text","content":{"text":"'),
+        ("lark", '{"code":0}', '{"msg_type":"text","content":{"text":"'),
+        ("slack", "ok", '{"text":"'),
+        ("webhook", "", '{"msgtype":"text","text":{"content":"'),
+    ],
+)
+def test_every_kind_is_told_and_can_be_tested(kind: str, answer: str, wire: str) -> None:
+    house, channel_id = with_channel(in_turn(reply(200, answer)), kind=kind)
+    assert exhausted(house)["notices"][0]["status"] == "delivered"
+    house.pass_time(1)
+    assert house.call("test_channel", path={"channel_id": channel_id})[1] == {"delivered": True, "reason": None}
+    alone, tested = (it.body.decode() for it in house.outside.sent_to(ROBOT) if it.body)
+    assert alone.startswith(wire)
+    assert "测试" in tested
+
+
+def test_e_mail_is_told_and_can_be_tested() -> None:
+    house, post = House(), Post()
+    house.world = replace(house.world, mail=post)
+    house.outside.answers[PARTNER] = in_turn(reply(500, "no"))
+    made = house.call("create_channel", {"kind": "email", "url": "mailto:ops@example.com"})[1]
+    assert made["url"] == "mailto:ops@example.com"
+    task = exhausted(house)
+    assert task["notices"][0]["status"] == "delivered"
+    failing(house, 3)
+    house.pass_time(90)
+    assert house.call("test_channel", path={"channel_id": made["channel_id"]})[1]["delivered"]
+    alone, digest, test = post.letters
+    assert (alone.to, alone.subject) == (("ops@example.com",), f"kkbida: task {task['task_id']} could not be delivered")
+    assert (digest.subject, digest.text.split("\n")[0]) == (
+        "kkbida: 3 tasks could not be delivered",
+        "3 tasks could not be delivered and are not tried again",
+    )
+    assert "测试" in test.text
+
+
+def test_where_no_e_mail_can_be_sent_a_test_says_so() -> None:
+    house = House()
+    made = house.call("create_channel", {"kind": "email", "url": "mailto:ops@example.com", "template": "${taskId}"})[1]
+    tested = house.call("test_channel", path={"channel_id": made["channel_id"]})[1]
+    assert tested["delivered"] is False
+    assert "set KKBIDA_MAIL_FROM" in tested["reason"]
+
+
+def test_a_test_takes_its_turn_like_any_notice() -> None:
+    house, channel_id = with_channel(in_turn(reply(200, "ok")), kind="slack")
+    tests = [house.call("test_channel", path={"channel_id": channel_id})[1] for _ in range(2)]
+    assert tests[0]["delivered"]
+    assert tests[1]["reason"] == "the robot was told as much as it takes; there is room in 1 s"

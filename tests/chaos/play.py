@@ -60,7 +60,7 @@ def play(scene: Scene, witness: str, asked: Asked, say: Callable[[str], None]) -
 def open_channel(inquiry: Inquiry) -> None:
     """Have the witness's robot told of every exhausted task."""
     template = '{"task_id": "${taskId}", "url": "${url}"}'
-    channel = {"kind": "webhook", "url": f"{inquiry.witness}/robot", "template": template}
+    channel = {"kind": "webhook", "url": f"{inquiry.witness}/robot", "template": template, "gather": 0}
     assert inquiry.client().insist("POST", "/v1/channels", channel).status == HTTPStatus.CREATED
 
 

@@ -14,6 +14,8 @@ from chalicelib.task import (
     Audit,
     Channel,
     Expectation,
+    Gist,
+    Mention,
     Notice,
     Policy,
     Request,
@@ -81,15 +83,28 @@ def audit(subject: str, *, at: float = NOW, action: str = "task.cancel", **detai
     return Audit(at=at, actor="晓明", action=action, subject=subject, address="192.0.2.7", detail=detail)
 
 
-def notice(task_id: str, notice_id: str = "1#team", *, at: float = NOW, **changes: Any) -> Notice:
-    """A notice that is about to be stored for the first time."""
-    fresh = Notice(
-        notice_id=notice_id,
-        task_id=task_id,
+def mention(subject: str, notice_id: str = "n-1", *, at: float = NOW, **changes: Any) -> Mention:
+    """A mention that is about to be stored for the first time."""
+    fresh = Mention(
+        subject=subject,
         round=1,
         channel_id="team",
         channel_kind="dingtalk",
-        version=1,
+        notice_id=notice_id,
+        target="https://partner.example:443",
+        created_at=at,
+        due_at=at + 60,
+    )
+    return evolve(fresh, **changes)
+
+
+def notice(notice_id: str = "n-1", *, at: float = NOW, **changes: Any) -> Notice:
+    """A notice that is about to be settled."""
+    fresh = Notice(
+        notice_id=notice_id,
+        channel_id="team",
+        channel_kind="dingtalk",
+        gist=Gist(tasks=1, targets={"https://partner.example:443": 1}, first=("t-1",)),
         due_at=at,
         created_at=at,
     )

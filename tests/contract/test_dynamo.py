@@ -11,7 +11,7 @@ from chalicelib.ports import Query
 from chalicelib.store import EXAMINED, DynamoStore, Record, Row, lay_out
 from chalicelib.task import Status, Task, Verdict, evolve
 from tests.contract import aws
-from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, attempt, audit, channel, notice, request, task
+from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, attempt, audit, channel, mention, request, task
 
 pytestmark = pytest.mark.emulator
 
@@ -153,13 +153,13 @@ def test_a_resend_keeps_everything_of_the_task_for_as_long_as_its_new_round(stor
     owned = claimed(store, added(store, large("mine")), NOW + 1)
     ended = delivered(owned, NOW + 2, reply=LARGE)
     store.replace(owned, ended)
-    store.save_notice(notice("mine", expires_at=int(NOW + 2 + RETENTION)))
+    store.mention(mention("mine", expires_at=int(NOW + 2 + RETENTION)))
     late = NOW + 29 * DAY
     again = life.resend(ended, ended.request, now=late, grace=GRACE)
     store.replace(ended, again, audit("mine"))
     latest_expiry = late + DAY + LEASE + RETENTION
     kept = {name.partition("#")[0]: record.expires_at for name, record in records(store, again).items()}
-    assert kept.keys() == {"audit", "notice", "reply", "request"}
+    assert kept.keys() == {"audit", "mention", "reply", "request"}
     assert all(expires_at >= latest_expiry for expires_at in kept.values())
 
 
@@ -319,7 +319,7 @@ def test_a_key_that_dynamodb_would_not_take_is_that_of_nothing(store: DynamoStor
         assert store.claim(long.task_id, 1, now=NOW, lease=LEASE) == life.Stale()
         with pytest.raises(NotFound):
             store.replace(long, life.resend(as_over(long), long.request, now=NOW, grace=GRACE), audit("x"))
-        assert (store.attempts(long), store.notices(long.task_id), store.audits(long.task_id)) == ([], [], [])
+        assert (store.attempts(long), store.mentions(long.task_id), store.audits(long.task_id)) == ([], [], [])
         store.keep(long.task_id, attempt(long))
     assert not store.remove_channel("x" * 1025, audit("x"))
     assert not store.save_channel(channel("x" * 1025), audit("x"))

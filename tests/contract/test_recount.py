@@ -18,7 +18,7 @@ from chalicelib.task import Task
 from infra.stream import Stream
 from tests.conftest import Lines
 from tests.contract import aws
-from tests.contract.samples import DAY, HOUR, NOW, RETENTION, audit, channel, notice, request, task
+from tests.contract.samples import DAY, HOUR, NOW, RETENTION, audit, channel, mention, notice, request, task
 from tests.contract.steps import added, cancelled, claimed, delivered, failed, resent
 
 pytestmark = pytest.mark.emulator
@@ -80,7 +80,8 @@ def test_what_lies_beside_the_rows_is_not_looked_at(store: DynamoStore, logged: 
     delivered(store, claimed(store, failed(store, large), NOW + 100), NOW + 101)
     cancelled(store, added(store, task()))
     store.save_channel(channel(), audit("team"))
-    store.save_notice(notice(large.task_id))
+    store.mention(mention(large.task_id))
+    store.settle(notice(), [mention(large.task_id)])
     settle(store)
     assert parts(store, nothing).standing == {"delivered": 1, "cancelled": 1}
     assert logged() == []

@@ -17,7 +17,7 @@ from chalicelib import life
 from chalicelib.errors import InvalidRequest, NotFound
 from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Query, Store
-from chalicelib.task import Channel, Json, Notice, NoticeStatus, Status, Task, Verdict, evolve
+from chalicelib.task import Channel, Desk, Json, Mention, Notice, NoticeStatus, Robot, Status, Task, Verdict, evolve
 from tests.cases import share
 from tests.contract.backends import StoreBackend
 from tests.contract.samples import (
@@ -31,6 +31,7 @@ from tests.contract.samples import (
     attempt,
     audit,
     channel,
+    mention,
     notice,
     request,
     resend,
@@ -645,31 +646,94 @@ def test_a_task_that_was_woken_is_due_later(store_backend: StoreBackend) -> None
 # ── notices, channels, audits ────────────────────────────────────────────────────────────────────
 
 
+def settled(store: Store, *mentions: Mention, **changes: Any) -> Notice:
+    """A notice that names these."""
+    found = store.settle(notice(**changes), mentions)
+    assert found is not None
+    return found
+
+
+def test_a_notice_gathers_what_is_mentioned_to_it_and_a_task_knows_its_mentions(store: Store) -> None:
+    mine = [mention("t-1"), mention("t-1", "n-ops", channel_id="ops"), mention("t-1", "n-2", round=2, at=NOW + 9)]
+    for one in (mine[2], mine[0], mention("t-2"), mine[1]):
+        assert store.mention(one)
+    assert store.mentions("t-1") == [mine[1], mine[0], mine[2]]
+    assert store.mentions("t-3") == []
+    assert {it.subject for it in store.gathered("n-1", 10)} == {"t-1", "t-2"}
+    assert len(store.gathered("n-1", 1)) == 1
+    assert store.gathered("n-3", 10) == []
+
+
+def test_a_mention_is_changed_by_whoever_knows_its_version(store: Store) -> None:
+    first = mention("t-1")
+    assert store.mention(first)
+    assert not store.mention(evolve(first, notice_id="somebody else's"))
+    second = evolve(first, version=2, notice_id="n-2")
+    assert store.mention(second)
+    assert not store.mention(second)
+    assert not store.mention(mention("t-2", version=2)), "a later version does not begin anything"
+    assert store.mentions("t-1") == [second]
+    assert store.gathered("n-2", 10) == [second]
+
+
+def test_a_notice_is_settled_once_and_names_just_those_that_it_was_settled_with(store: Store) -> None:
+    early, late = mention("t-1"), mention("t-2")
+    store.mention(early)
+    mine = settled(store, early)
+    store.mention(late)
+    assert store.settle(notice(reason="somebody else's"), [early, late]) is None
+    assert store.notice("n-1") == mine
+    assert [store.names(mine, it) for it in (early, late, evolve(early, round=2))] == [True, False, False]
+
+
+def test_a_notice_of_hundreds_names_each_of_them(store: Store) -> None:
+    gathered = [mention(f"t-{number}") for number in range(300)]
+    for one in gathered:
+        store.mention(one)
+    mine = settled(store, *gathered[:250])
+    assert [store.names(mine, one) for one in gathered] == [number < 250 for number in range(300)]
+
+
+def test_a_notice_without_anybody_names_nobody(store: Store) -> None:
+    store.mention(mention("t-1"))
+    assert not store.names(settled(store), mention("t-1"))
+
+
 def test_a_notice_is_saved_by_whoever_knows_its_version(store: Store) -> None:
-    first = notice("t-1")
-    assert store.save_notice(first)
-    assert not store.save_notice(evolve(first, reason="somebody else's first"))
+    one = mention("t-1")
+    store.mention(one)
+    assert not store.save_notice(notice(version=2)), "a later version does not begin anything"
+    assert store.notice("n-1") is None
+    first = settled(store, one)
     second = evolve(first, version=2, status=NoticeStatus.DELIVERED, ended_at=NOW + 1.5, reason="已送达", tries=1)
+    assert not store.save_notice(first)
     assert store.save_notice(second)
     assert not store.save_notice(second)
-    assert not store.save_notice(evolve(first, version=4))
-    assert store.notices("t-1") == [second]
+    assert not store.save_notice(evolve(second, version=4))
+    assert store.notice("n-1") == second
+    assert store.names(second, one)
 
 
-def test_a_notice_of_a_later_version_does_not_begin_anything(store: Store) -> None:
-    assert not store.save_notice(notice("t-1", version=2))
-    assert store.notices("t-1") == []
+def test_desks_and_robots_are_saved_by_whoever_knows_their_version(store: Store) -> None:
+    desk = Desk(channel_id="team", version=1, notice_id="n-1", opened_at=NOW, due_at=NOW + 60)
+    robot = Robot(robot_id="team", version=1, busy_until=NOW + 4)
+    assert (store.desk("team"), store.robot("team")) == (None, None)
+    assert store.save_desk(desk)
+    assert store.save_robot(robot)
+    assert not store.save_desk(evolve(desk, notice_id="n-2"))
+    assert not store.save_robot(evolve(robot, version=3))
+    assert store.save_desk(evolve(desk, version=2, notice_id="n-2"))
+    assert (store.desk("team"), store.robot("team")) == (evolve(desk, version=2, notice_id="n-2"), robot)
 
 
-def test_notices_come_oldest_first_and_each_task_has_its_own(store: Store) -> None:
-    def of(task_id: str, round_: int, channel_id: str, at: float) -> Notice:
-        return notice(task_id, f"{round_}#{channel_id}", round=round_, channel_id=channel_id, at=at)
-
-    mine = [of("t-1", 1, "z", NOW), of("t-1", 1, "b", NOW + 1), of("t-1", 2, "a", NOW + 2)]
-    for one in (mine[2], mine[0], of("t-2", 1, "z", NOW), mine[1]):
-        assert store.save_notice(one)
-    assert store.notices("t-1") == mine
-    assert store.notices("t-3") == []
+def test_of_many_who_settle_one_notice_one_does(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("this backend bears one thread at a time")
+    store, mine = store_backend.store, mention("t-1")
+    store.mention(mine)
+    won = at_once(8, lambda number: store.settle(notice(reason=str(number)), [mine]))
+    [settled] = [it for it in won if it is not None]
+    assert store.notice("n-1") == settled
 
 
 def test_a_channel_is_saved_by_whoever_knows_its_version(store: Store) -> None:

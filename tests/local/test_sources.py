@@ -10,7 +10,7 @@ import pytest
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib.errors import Unavailable
-from chalicelib.ports import Message, Parcel, Queue, Received
+from chalicelib.ports import Message, News, Parcel, Queue, Received
 from infra.local import sources
 from infra.local.context import Context, Invoke, function
 
@@ -45,7 +45,7 @@ class Hand:
         assert queue is Queue.TASKS
         self.deleted += receipts
 
-    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+    def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
         raise NotImplementedError
 
     def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:

@@ -29,6 +29,7 @@ LEDGER = "chalicelib/ledger.py"
 DELIVER = "chalicelib/delivery/deliver.py"
 RESEND = "chalicelib/delivery/resend.py"
 NOTIFY = "chalicelib/notify/notify.py"
+GATHER = "chalicelib/notify/gather.py"
 EMBEDDED = "chalicelib/embedded.py"
 DYNAMO = "chalicelib/store.py"
 TARGET = "chalicelib/delivery/target.py"
@@ -164,8 +165,38 @@ MUTANTS = (
     Mutant(
         "told before the channel took it",
         NOTIFY,
-        "    if waiting:\n        return ComeBack(min(waiting) - world.clock.now())\n",
-        "",
+        "    return ComeBack(min(waiting)) if waiting else Finished()",
+        "    return Finished()",
+    ),
+    Mutant(
+        "who was too late for a notice is not told",
+        NOTIFY,
+        "    if notice and world.store.names(notice, mention):",
+        "    if notice:",
+    ),
+    Mutant(
+        "who was too late for a notice is named by two",
+        EMBEDDED,
+        'ON CONFLICT (notice_id) DO NOTHING""",',
+        'ON CONFLICT (notice_id) DO UPDATE SET notice = excluded.notice""",',
+    ),
+    Mutant(
+        "a notice goes on gathering after it was settled",
+        GATHER,
+        "    return 0 if world.store.save_desk(new) else SOON",
+        "    return 0",
+    ),
+    Mutant(
+        "a digest counts those that it lists",
+        GATHER,
+        "        tasks=len(tasks),",
+        "        tasks=min(len(tasks), 2),",
+    ),
+    Mutant(
+        "a robot is told as fast as it goes",
+        "chalicelib/notify/pace.py",
+        "    return max(room_at - now, robot.rests_until - now, 0)",
+        "    return max(robot.rests_until - now, 0 * room_at)",
     ),
     Mutant(
         "a refused notice counts as delivered",

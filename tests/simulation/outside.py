@@ -95,17 +95,19 @@ class Outside:
 
     def _notice(self, outgoing: Outgoing) -> Reply:
         """A robot takes most notices; a deaf one none."""
-        self.fibers.sleep(self.random.uniform(0.05, 2))
         name = outgoing.url.removeprefix(ROBOT)
+        self.witness.asked(name)
+        self.fibers.sleep(self.random.uniform(0.05, 2))
         dice = self.random.random()
         if dice < 0.05:
             raise SendFailed(Kind.REFUSED, "the robot does not listen")
         if name in self.deaf or dice < 0.15:
             return Reply(status=200, headers={}, body=b'{"errcode": 310000, "errmsg": "no"}')
         if dice < 0.3:
-            return Reply(status=200, headers={}, body=b'{"errcode": 45009, "errmsg": "too many"}')
-        text = json.loads(outgoing.body or b"")["text"]["content"]
-        self.witness.noticed(name, text)
+            return Reply(status=429, headers={}, body=b'{"errcode": 45009, "errmsg": "too many"}')
+        text = json.loads(outgoing.body or b"")["text"]
+        wecom = isinstance(text, dict)
+        self.witness.noticed(name, text["content"] if wecom else text, answered=dice >= 0.35)
         if dice < 0.35:
             raise SendFailed(Kind.BROKEN, "the answer of the robot got lost")
-        return Reply(status=200, headers={}, body=b'{"errcode": 0}')
+        return Reply(status=200, headers={}, body=b'{"errcode": 0}' if wecom else b"ok")

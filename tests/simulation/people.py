@@ -225,6 +225,10 @@ def _rule(stage: Stage, changes: Json) -> bool:
     return status == 200
 
 
+PACES = {"wecom": (20, 60.0), "slack": (1, 1.0)}
+"""What a robot takes: so many messages in so many seconds."""
+
+
 def open_channels(stage: Stage) -> None:
     """Up to three robots, before anything happens; one may be deaf."""
     now = stage.fibers.now
@@ -232,9 +236,17 @@ def open_channels(stage: Stage) -> None:
         name = f"robot-{number}"
         apps = ("orders",) if number == 1 else ()
         channel = Channel(
-            channel_id=name, kind="wecom", url=ROBOT + name, source_apps=apps, version=1, created_at=now, updated_at=now
+            channel_id=name,
+            kind=stage.random.choice(tuple(PACES)),
+            url=ROBOT + name,
+            source_apps=apps,
+            gather=stage.random.choice((0, 10, 60, 600)),
+            version=1,
+            created_at=now,
+            updated_at=now,
         )
         audit = Audit(at=now, actor="story", action="create-channel", subject=name, address="")
         assert stage.store.save_channel(channel, audit)
+        stage.witness.paces[name] = PACES[channel.kind]
         if stage.random.random() < 0.2:
             stage.outside.deaf.add(name)

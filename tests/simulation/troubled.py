@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Kind, SendFailed, Unavailable
-from chalicelib.ports import MOST_DELAY, Message, Outgoing, Parcel, Queue, Received, Reply
+from chalicelib.ports import MOST_DELAY, Message, News, Outgoing, Parcel, Queue, Received, Reply
 from chalicelib.task import Resend, Task
 from tests.simulation.weather import Fault
 
@@ -71,7 +71,9 @@ class Troubled:
 class TroubledStore(Troubled):
     """The port Store."""
 
-    WRITES = frozenset({"add", "claim", "replace", "keep", "save_notice"})
+    WRITES = frozenset({"add", "claim", "replace", "keep"})
+    LISTS = frozenset({"due", "gathered"})
+    """What may miss something: an index that lags, and mentions whose writer was cut off half-way."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return partial(self._ask, name)
@@ -88,7 +90,7 @@ class TroubledStore(Troubled):
             return answer
 
         answer = self._call(name, effect)
-        if name == "due":
+        if name in self.LISTS:
             return [task for task in answer if not self.stage.faults.strikes(Fault.LAGGING)]
         if name == "claim" and isinstance(answer, Task):
             self.stage.fibers.current().claim = (answer.task_id, answer.fence)
@@ -119,19 +121,19 @@ def _short(name: str, answer: Any) -> str:
 class TroubledQueues(Troubled):
     """The port Queues, as far as the product's steps use it."""
 
-    def send(self, queue: Queue, message: Message, *, group: str, delay: float = 0) -> None:
+    def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
         """Send; the message may get lost, be doubled, or come late."""
-        self._call(f"send {message.task_id} #{message.ticket}", partial(self._send, queue, message, group, delay))
+        self._call(f"send {message}", partial(self._send, queue, message, group, delay))
 
     def send_all(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
         """Send many: each of them may get lost, be doubled, or come late."""
         for it in parcels:
             self.send(queue, it.message, group=it.group, delay=it.delay)
 
-    def _send(self, queue: Queue, message: Message, group: str, delay: float) -> None:
+    def _send(self, queue: Queue, message: Message | News, group: str, delay: float) -> None:
         stage = self.stage
         if stage.faults.strikes(Fault.LOST):
-            stage.tell("infra", f"{Fault.LOST}: {message.task_id} #{message.ticket}")
+            stage.tell("infra", f"{Fault.LOST}: {message}")
             return
         copies = 2 if stage.faults.strikes(Fault.DOUBLED) else 1
         for _ in range(copies):

@@ -24,7 +24,7 @@ class Fault(StrEnum):
     LATE = "a message comes late"  # per message sent: seconds, or hours
     EARLY = "a visibility ends early"  # per message received
     UNDELETED = "a finished message stays"  # per batch
-    LAGGING = "an index lags"  # per task that is due
+    LAGGING = "an index lags"  # per task that is due, and per mention that a notice has gathered
     SKEWED = "a clock is off by minutes"  # per process
     DEPLOYED = "a deploy restarts everything"  # per hour
 

@@ -6,6 +6,7 @@ The numbers in brackets are those of the promises in docs/reliability.md.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Kind
 from chalicelib.ports import Query
-from chalicelib.task import Attempt, NoticeStatus, Resend, ResendStatus, Status, Task, Verdict
+from chalicelib.task import Attempt, Mention, Notice, NoticeStatus, Resend, ResendStatus, Status, Task, Verdict
 from tests.simulation.fibers import Fibers, Process
 from tests.simulation.weather import Fault, Faults
 
@@ -79,6 +80,27 @@ class Claim:
     lease: float
 
 
+MANY = re.compile(r"(\d+) (?:个任务未能送达|tasks could not be delivered)")
+"""How a digest says of how many tasks it tells, in both languages."""
+
+LATENCY = 0.1
+"""Seconds by which two requests to a robot may come closer together on their way."""
+
+
+@dataclass(eq=False)
+class Heard:
+    """A notice that a robot took. `tasks`: how many it tells of. `answered`: the robot's yes arrived."""
+
+    channel: str
+    text: str
+    answered: bool
+
+    @property
+    def tasks(self) -> int:
+        many = MANY.search(self.text)
+        return int(many[1]) if many else 1
+
+
 @dataclass
 class Witness:
     """`objections`: what was promised and not kept."""
@@ -93,7 +115,9 @@ class Witness:
     visits: list[Visit] = field(default_factory=list)
     open: dict[str, list[Visit]] = field(default_factory=dict)
     promised: dict[str, str] = field(default_factory=dict)
-    notices: list[tuple[str, str, float]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    asks: dict[str, list[float]] = field(default_factory=dict)
+    paces: dict[str, tuple[int, float]] = field(default_factory=dict)
     delays: list[str] = field(default_factory=list)
     cancels: Counter[str] = field(default_factory=Counter)
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -269,9 +293,13 @@ class Witness:
         taker = self.claims[older.task_id, older.fence + 1]  # who ended the lease, perhaps with one since recorded
         return taker.process.skew > older.process.skew
 
-    def noticed(self, channel: str, text: str) -> None:
+    def asked(self, channel: str) -> None:
+        """A request is on its way to a robot, whatever becomes of it."""
+        self.asks.setdefault(channel, []).append(self.fibers.now)
+
+    def noticed(self, channel: str, text: str, *, answered: bool) -> None:
         """A robot took a notice."""
-        self.notices.append((channel, text, self.fibers.now))
+        self.heard.append(Heard(channel, text, answered))
 
     def promise(self, key: str, task_id: str) -> None:
         """The API has said 202 to this idempotency key."""
@@ -291,7 +319,7 @@ class Witness:
 
     def look_back(self, left_in_queues: int, *, fair: bool) -> None:
         """Everything that must hold once faults have stopped and time has passed. `fair`: there were none."""
-        self.objections += [*self.delays, *self._never_left()] if fair else []
+        self.objections += [*self.delays, *self._never_left(), *self._hasty(), *self._told_again()] if fair else []
         self._require(left_in_queues == 0, f"{left_in_queues} messages are left that nobody needs")
         for task_id in self.promised.values():
             self._require(task_id in self.tasks, f"{task_id}: (1) accepted, and lost")
@@ -301,7 +329,49 @@ class Witness:
         for resend in self.store.resends():
             for objection in self._story_of_many(resend):
                 self.object(f"{resend.resend_id}: (10) {objection}")
+        self.objections += self._miscounted()
         self._check_sums()
+
+    def _hasty(self) -> Iterator[str]:
+        """Robots that were told more in a while than they take."""
+        for channel, asks in self.asks.items():
+            most, seconds = self.paces[channel]
+            if any(late - early < seconds - LATENCY for early, late in zip(asks, asks[most:], strict=False)):
+                yield f"{channel} takes {most} in {seconds} s, and was asked at {asks}"
+
+    def _told_again(self) -> Iterator[str]:
+        """Notices that were sent once more although the robot's yes had arrived."""
+        taken = Counter(it.channel_id for it, _ in self._notices().values() if it.status is NoticeStatus.DELIVERED)
+        heard = Counter(it.channel for it in self.heard if it.answered)
+        if taken != heard:
+            yield f"the robots answered {heard}, and {taken} were told"
+
+    def _miscounted(self) -> Iterator[str]:
+        """Notices that tell of other tasks than of those that they name: some twice, or some never."""
+        heard = Counter[str]()
+        for it in self.heard:
+            heard[it.channel] += it.tasks
+        for notice, named in self._notices().values():
+            if notice.gist.tasks != named:
+                yield f"(1) notice {notice.notice_id} tells of {notice.gist.tasks} tasks, and {named} go by it"
+            if notice.status is NoticeStatus.DELIVERED:
+                heard[notice.channel_id] -= notice.gist.tasks
+        if min(heard.values(), default=0) < 0:
+            yield f"(1) fewer were told than it says: {heard}"
+
+    def _notices(self) -> dict[str, tuple[Notice, int]]:
+        """Every notice that names a task, and how many it names."""
+        found: dict[str, tuple[Notice, int]] = {}
+        for task_id in self.tasks:
+            for mention, notice in self._mentions(task_id):
+                if notice:
+                    found[mention.notice_id] = (notice, found.get(mention.notice_id, (notice, 0))[1] + 1)
+        return found
+
+    def _mentions(self, task_id: str) -> list[tuple[Mention, Notice | None]]:
+        """Whom a task is told to, and by which notice."""
+        mentions = [(it, self.store.notice(it.notice_id)) for it in self.store.mentions(task_id)]
+        return [(it, notice if notice and self.store.names(notice, it) else None) for it, notice in mentions]
 
     def _never_left(self) -> Iterator[str]:
         """Attempts that were claimed and brought no request."""
@@ -347,15 +417,18 @@ class Witness:
         if task.wake_at is not None:
             yield "(1) exhausted, and humans are still to be told"
         owed = {it.channel_id for it in self.store.channels() if it.wants(task.request)}
-        there = {it.channel_id: it for it in self.store.notices(task.task_id) if it.round == task.round}
+        there = {it.channel_id: notice for it, notice in self._mentions(task.task_id) if it.round == task.round}
         if owed - there.keys():
             yield f"(1) nobody told {sorted(owed - there.keys())}"
-        for notice in there.values():
-            heard = [at for name, text, at in self.notices if name == notice.channel_id and task.task_id in text]
-            if notice.status is NoticeStatus.PENDING:
-                yield f"(1) the notice to {notice.channel_id} has not ended"
-            if notice.status is NoticeStatus.DELIVERED and not heard:
-                yield f"(1) {notice.channel_id} never heard of it"
+        for channel, notice in there.items():
+            if notice is None or notice.status is NoticeStatus.PENDING:
+                yield f"(1) the notice to {channel} has not ended"
+            elif notice.status is NoticeStatus.DELIVERED and not any(
+                task.task_id in it.text or 1 < it.tasks == notice.gist.tasks
+                for it in self.heard
+                if it.channel == channel
+            ):
+                yield f"(1) {channel} never heard of it"
 
     def _audits_of(self, task: Task) -> Iterator[str]:
         done = Counter(it.action for it in self.store.audits(task.task_id))

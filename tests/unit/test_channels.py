@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import __version__
-from chalicelib.notify.channels import KINDS, TIMEOUT, outgoing, refusal
-from chalicelib.ports import Outgoing
+from chalicelib.notify.channels import KINDS, TIMEOUT, is_busy, letter, mailto_faults, outgoing, refusal
+from chalicelib.ports import Letter, Outgoing
 from tests.unit.makers import NOON, channel, reply
 
 DINGTALK = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n"
 WECOM = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k3y"
 
 
-def test_there_are_three_kinds_and_only_dingtalk_signs() -> None:
-    assert {name: kind.signs for name, kind in KINDS.items()} == {"dingtalk": True, "wecom": False, "webhook": False}
+def test_dingtalk_and_feishu_sign_and_nobody_else_does() -> None:
+    assert {name for name, kind in KINDS.items() if kind.signs} == {"dingtalk", "feishu", "lark"}
 
 
 def test_a_notice_is_a_post_of_the_rendered_text() -> None:
@@ -110,3 +112,117 @@ def test_no_reply_can_break_it_and_every_refusal_can_be_stored(body: bytes, kind
 def test_a_plain_webhook_took_it_when_it_answers_2xx(status: int, taken: bool) -> None:
     why = refusal(channel(kind="webhook"), reply("whatever", status))
     assert why == (None if taken else f"status {status} not in 2xx")
+
+
+# ── Feishu and Lark ──────────────────────────────────────────────────────────────────────────────
+
+FEISHU = "https://open.feishu.cn/open-apis/bot/v2/hook/t0k3n"
+
+# By: printf '' | openssl dgst -sha256 -hmac "$(printf '1764590400\nit-is-a-secret')" -binary | base64
+SEALED = "ZYWAzJtiwF472XbFQnDeo6ZeUZmqxJhNd/x/gLfpK2o="
+
+
+@pytest.mark.parametrize("kind", ["feishu", "lark"])
+def test_feishu_is_signed_in_the_body_as_its_manual_says(kind: str) -> None:
+    robot = channel(kind=kind, url=FEISHU, secret="it-is-a-secret")
+    sent = outgoing(robot, '{"msg_type":"text","content":{"text":"上海"}}', now=NOON)
+    assert sent.url == FEISHU
+    assert json.loads(sent.body or b"") == {
+        "timestamp": "1764590400",
+        "sign": SEALED,
+        "msg_type": "text",
+        "content": {"text": "上海"},
+    }
+
+
+@pytest.mark.parametrize("body", ["[1]", "no JSON", "[" * 100_000])
+def test_a_body_that_has_no_room_for_a_signature_goes_to_feishu_as_it_is(body: str) -> None:
+    assert outgoing(channel(kind="feishu", secret="S"), body, now=NOON).body == body.encode()
+
+
+def test_without_a_secret_feishu_gets_the_body_as_it_is() -> None:
+    assert outgoing(channel(kind="feishu"), '{"a": 1}', now=NOON).body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, '{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}', None),
+        (200, '{"Extra":null,"StatusCode":0,"StatusMessage":"success"}', None),
+        (200, '{"code":19021,"data":{},"msg":"sign match fail"}', "code 19021: sign match fail"),
+        (200, '{"StatusCode":0,"code":19024,"msg":"Key Words Not Found"}', "code 19024: Key Words Not Found"),
+        (400, '{"code":9499,"msg":"Bad Request","data":{}}', "code 9499: Bad Request"),
+        (200, "{}", "the reply has no code that is a whole number"),
+        (500, '{"code":0}', "status 500 not in 2xx"),
+    ],
+)
+def test_feishu_took_the_message_only_if_it_says_code_0(status: int, body: str, why: str | None) -> None:
+    assert refusal(channel(kind="feishu"), reply(body, status)) == why
+
+
+# ── Slack ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, "ok", None),
+        (200, "<html>sign in</html>", "the reply is not ok: <html>sign in</html>"),
+        (400, "invalid_payload", "status 400 not in 2xx: invalid_payload"),
+        (404, "no_service", "status 404 not in 2xx: no_service"),
+    ],
+)
+def test_slack_took_the_message_only_if_it_says_ok(status: int, body: str, why: str | None) -> None:
+    assert refusal(channel(kind="slack"), reply(body, status)) == why
+
+
+# ── busy ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "busy"),
+    [
+        ("dingtalk", 200, '{"errcode":130101,"errmsg":"send too fast"}', True),
+        ("wecom", 200, '{"errcode":45009,"errmsg":"api freq out of limit"}', True),
+        ("wecom", 200, '{"errcode":130101}', False),
+        ("feishu", 200, '{"code":11232,"msg":"frequency limited"}', True),
+        ("feishu", 400, '{"code":9499,"msg":"Bad Request"}', False),
+        ("slack", 429, "rate_limited", True),
+        ("webhook", 429, "", True),
+        ("webhook", 503, '{"errcode":45009}', False),
+    ],
+)
+def test_each_robot_has_its_own_way_to_say_that_it_was_told_too_much(
+    kind: str, status: int, body: str, *, busy: bool
+) -> None:
+    assert is_busy(channel(kind=kind), reply(body, status)) is busy
+
+
+# ── e-mail ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_letter_goes_to_all_who_are_named() -> None:
+    mail = channel(kind="email", url="mailto:ops@example.com, dev%2Bnight@example.com")
+    assert letter(mail, "3 tasks", "text") == Letter(
+        to=("ops@example.com", "dev+night@example.com"), subject="3 tasks", text="text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("mailto:ops@example.com", None),
+        ("mailto:o'hara+1@mail.example.com,b@c", None),
+        ("https://example.com", "must be mailto:"),
+        ("mailto:", "must name 1 to 50"),
+        ("mailto:ops", "must name 1 to 50"),
+        ("mailto:a@b.c,", "must name 1 to 50"),
+        ("mailto:a@b.c%0d%0aBcc:x@y.z", "must name 1 to 50"),
+        ("mailto:Ops <ops@example.com>", "must name 1 to 50"),
+        ("mailto:" + ",".join(["a@b.c"] * 51), "must name 1 to 50"),
+    ],
+)
+def test_a_mail_channel_names_plain_addresses(url: str, fault: str | None) -> None:
+    found = [it.detail for it in mailto_faults(url)]
+    assert len(found) == (0 if fault is None else 1)
+    assert all(it.startswith(fault or "") for it in found)

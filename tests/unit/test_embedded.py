@@ -21,9 +21,10 @@ import pytest
 from chalicelib import embedded, life
 from chalicelib.embedded import MEMORY, Database, EmbeddedQueues, EmbeddedStore, Transaction, fairly, open_embedded
 from chalicelib.errors import SettingsError, Unavailable
+from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Message, Query, Queue, Received, decode
 from chalicelib.settings import load
-from chalicelib.task import Status, Task, Verdict, evolve
+from chalicelib.task import Gist, Status, Task, Verdict, evolve
 from infra.resources import template
 from tests.contract.backends import FakeClock
 from tests.contract.samples import (
@@ -37,6 +38,7 @@ from tests.contract.samples import (
     attempt,
     audit,
     channel,
+    mention,
     notice,
     request,
     resend,
@@ -115,7 +117,8 @@ def test_everything_is_there_after_it_was_closed(path: Path) -> None:
         owned = claimed(store, new)
         ended = life.delivered(owned, attempt(owned, Verdict.DELIVERED), now=NOW + 2, retention=RETENTION)
         store.replace(owned, ended, audit(new.task_id))
-        store.save_notice(notice(new.task_id))
+        store.mention(mention(new.task_id))
+        store.settle(notice(), store.gathered("n-1", 10))
         store.save_channel(channel(), audit("team"))
         queues.send(Queue.EXHAUSTED, Message(new.task_id, 2), group=GROUP)
         totals = store.totals()
@@ -123,7 +126,9 @@ def test_everything_is_there_after_it_was_closed(path: Path) -> None:
         assert store.get(new.task_id) == ended
         assert store.attempts(ended) == [ended.last]
         assert store.audits(new.task_id) == [audit(new.task_id)]
-        assert store.notices(new.task_id) == [notice(new.task_id)]
+        assert store.mentions(new.task_id) == [mention(new.task_id)]
+        assert store.notice("n-1") == notice()
+        assert store.names(notice(), mention(new.task_id))
         assert store.channels() == [channel()]
         assert store.totals() == totals
         assert [decode(message.body).ticket for message in queues.receive(Queue.EXHAUSTED)] == [2]
@@ -206,11 +211,11 @@ def test_messages_that_wait_for_their_time_still_wait(path: Path) -> None:
 
 
 def test_a_notice_that_a_dead_process_was_sending_is_free(path: Path) -> None:
-    leased = notice("t-1", lease_until=NOW + 30)
+    leased = notice(lease_until=NOW + 30)
     with opened(path) as (store, _):
-        store.save_notice(leased)
+        store.settle(leased, [])
     with opened(path) as (store, _):
-        assert store.notices("t-1") == [evolve(leased, lease_until=0)]
+        assert store.notice("n-1") == evolve(leased, lease_until=0)
 
 
 # ── one process owns it ──────────────────────────────────────────────────────────────────────────
@@ -293,7 +298,11 @@ def test_a_file_of_the_first_version_opens_with_all_it_has_and_does_all_there_is
         with opened(first_version) as (store, queues):
             stand = {name: (it := store.get(name)) and str(it.status) for name in ("pending", "retrying", "delivered")}
             assert stand == {name: name for name in stand}
-            assert (store.channels(), store.notices("delivered")) == ([channel()], [notice("delivered")])
+            assert store.channels() == [channel()]
+            [(mentioned, told)] = notices_of(store, "delivered")
+            assert (mentioned.channel_id, mentioned.round) == ("team", 1)
+            assert told is not None
+            assert (told.status, told.gist) == ("pending", Gist(tasks=1, first=("delivered",)))
             assert queues.in_flight(Queue.TASKS) == 0
             found = store.ledger(NOW, RETENTION)
             assert (found.accepted, found.balanced) == (3, True)
@@ -623,13 +632,15 @@ def ended(store: EmbeddedStore, task_id: str, at: float) -> Task:
     owned = evolve(new, version=2, fence=1, number=1)
     over = life.delivered(owned, attempt(owned, Verdict.DELIVERED), now=at, retention=RETENTION)
     store.replace(owned, over, audit(task_id))
-    store.save_notice(notice(task_id))
+    store.mention(mention(task_id, f"n-{task_id}"))
+    settled = notice(f"n-{task_id}", expires_at=int(at + RETENTION))
+    store.settle(settled, [mention(task_id)])
     return over
 
 
 def everything_of(store: EmbeddedStore, over: Task) -> list[Any]:
     counted = store._rows("SELECT count(*) FROM requests")
-    return [store.get(over.task_id), store.notices(over.task_id), store.audits(over.task_id), counted]
+    return [store.get(over.task_id), notices_of(store, over.task_id), store.audits(over.task_id), counted]
 
 
 def test_a_task_leaves_with_all_that_belongs_to_it_once_its_retention_is_over(store: EmbeddedStore) -> None:

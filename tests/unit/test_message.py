@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.notify import message
-from chalicelib.notify.message import DEFAULT_TEMPLATE, VARIABLES, render, template_faults, values_of
+from chalicelib.notify.channels import KINDS
+from chalicelib.notify.message import VARIABLES, render, template_faults, values_of
 from chalicelib.task import Channel, Json, Status
 from tests.cases import share
 from tests.unit.makers import NOON, channel, policy, request, task
@@ -38,6 +39,9 @@ VALUES = {
     "callCount": "5",
     "limitCallCount": "8",
 }
+
+
+DEFAULT_TEMPLATE = KINDS["dingtalk"].wrap(KINDS["dingtalk"].words.alone)
 
 
 def test_the_eight_variables_are_the_predecessors() -> None:

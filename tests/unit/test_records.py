@@ -14,16 +14,21 @@ from chalicelib.task import (
     Audit,
     Breaker,
     Channel,
+    Desk,
+    Event,
     Expectation,
     Gate,
+    Gist,
     Held,
     Json,
+    Mention,
     Notice,
     NoticeStatus,
     Policy,
     Request,
     Resend,
     ResendStatus,
+    Robot,
     SigningSecret,
     Status,
     Target,
@@ -133,13 +138,41 @@ TASKS = every_field(
     place=st.none() | COUNTS,
     behind=st.booleans(),
 )
-NOTICES = every_field(
-    Notice,
-    notice_id=TEXT,
-    task_id=TEXT,
+MENTIONS = every_field(
+    Mention,
+    subject=TEXT,
     round=COUNTS,
     channel_id=TEXT,
     channel_kind=TEXT,
+    notice_id=TEXT,
+    event=st.sampled_from(Event),
+    target=TEXT,
+    source_app=TEXT,
+    error=TEXT,
+    version=COUNTS,
+    created_at=TIMES,
+    due_at=TIMES,
+    expires_at=st.none() | COUNTS,
+)
+SUMS = st.dictionaries(TEXT, COUNTS, max_size=3)
+GISTS = every_field(
+    Gist,
+    tasks=COUNTS,
+    targets=SUMS,
+    errors=SUMS,
+    apps=SUMS,
+    first=st.lists(TEXT, max_size=3).map(tuple),
+    opened=st.lists(TEXT, max_size=3).map(tuple),
+    closed=st.lists(TEXT, max_size=3).map(tuple),
+    values=st.dictionaries(TEXT, TEXT, max_size=3),
+)
+NOTICES = every_field(
+    Notice,
+    notice_id=TEXT,
+    channel_id=TEXT,
+    channel_kind=TEXT,
+    gist=GISTS,
+    roll=TEXT,
     status=st.sampled_from(NoticeStatus),
     version=COUNTS,
     tries=COUNTS,
@@ -162,6 +195,8 @@ CHANNELS = every_field(
     memo=TEXT,
     source_apps=st.lists(TEXT, max_size=3).map(tuple),
     target_apps=st.lists(TEXT, max_size=3).map(tuple),
+    events=st.lists(TEXT, max_size=3).map(tuple),
+    gather=TIMES,
     enabled=st.booleans(),
     version=COUNTS,
     created_at=TIMES,
@@ -213,6 +248,8 @@ GATES = every_field(
     probe_until=TIMES,
     waits=st.booleans(),
 )
+DESKS = every_field(Desk, channel_id=TEXT, version=COUNTS, notice_id=TEXT, opened_at=TIMES, due_at=TIMES)
+ROBOTS = every_field(Robot, robot_id=TEXT, version=COUNTS, busy_until=TIMES, rests_until=TIMES)
 AUDITS = every_field(
     Audit, at=TIMES, actor=TEXT, action=TEXT, subject=TEXT, address=TEXT, detail=st.dictionaries(TEXT, JSON, max_size=3)
 )
@@ -226,9 +263,9 @@ def kinds(value: Any) -> Any:
 
 
 @share(0.6)
-@given(TASKS | NOTICES | CHANNELS | RESENDS | SIGNING_SECRETS | TARGETS | GATES | AUDITS)
+@given(TASKS | MENTIONS | NOTICES | DESKS | ROBOTS | CHANNELS | RESENDS | SIGNING_SECRETS | TARGETS | GATES | AUDITS)
 def test_a_record_reads_back_as_it_was(
-    record: Task | Notice | Channel | Resend | SigningSecret | Target | Gate | Audit,
+    record: Task | Mention | Notice | Desk | Robot | Channel | Resend | SigningSecret | Target | Gate | Audit,
 ) -> None:
     text = to_json(record)
     text.encode()  # what cannot be stored as UTF-8 raises here

@@ -21,6 +21,8 @@ def test_without_any_variable_the_defaults_hold() -> None:
         master_key_parameter="/kkbida/master-key",
         open_api=False,
         console_url="",
+        mail_from="",
+        smtp="",
         allow_networks=(),
         ports=frozenset(),
         connect_timeout=5,

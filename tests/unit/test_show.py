@@ -13,8 +13,10 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Expectation,
+    Gist,
     Held,
     Json,
+    Mention,
     Notice,
     NoticeStatus,
     Status,
@@ -140,6 +142,8 @@ def test_a_channel_shows_all_else() -> None:
         "memo": "On call",
         "source_apps": ("orders",),
         "target_apps": (),
+        "events": ("exhausted",),
+        "gather": 60,
         "enabled": False,
         "created_at": "2025-12-01T12:00:00.000Z",
         "updated_at": "2025-12-01T12:00:01.000Z",
@@ -232,6 +236,22 @@ def test_a_reply_says_whether_more_of_it_came(reply: str | None, length: int | N
     assert evolve(ATTEMPT, reply=reply, reply_bytes=length).reply_truncated is truncated
 
 
+MENTION = Mention(
+    subject="task-1",
+    round=1,
+    channel_id="channel-1",
+    channel_kind="dingtalk",
+    notice_id="notice-1",
+    created_at=NOON,
+    due_at=NOON + 30,
+)
+
+
+def test_a_notice_that_gathers_shows_when_it_will_be_sent() -> None:
+    [seen] = show.whole(task(), [], [(MENTION, None)], [], now=NOON)["notices"]
+    assert (seen["status"], seen["tasks"], seen["next_try_at"]) == ("pending", None, "2025-12-01T12:00:30.000Z")
+
+
 @pytest.mark.parametrize(
     ("status", "ended_at", "next_try_at"),
     [
@@ -244,9 +264,8 @@ def test_a_notice_shows_its_tries_and_when_the_next_one_is(
     status: NoticeStatus, ended_at: float | None, next_try_at: str | None
 ) -> None:
     notice = Notice(
-        notice_id="1#channel-1",
-        task_id="task-1",
-        round=1,
+        notice_id="notice-1",
+        gist=Gist(tasks=812),
         channel_id="channel-1",
         channel_kind="dingtalk",
         status=status,
@@ -256,8 +275,10 @@ def test_a_notice_shows_its_tries_and_when_the_next_one_is(
         ended_at=ended_at,
         reason="errcode 310000: sign not match",
     )
-    [seen] = show.whole(task(), [], [notice], [], now=NOON)["notices"]
+    [seen] = show.whole(task(), [], [(MENTION, notice)], [], now=NOON)["notices"]
     assert seen == {
+        "notice_id": "notice-1",
+        "tasks": 812,
         "channel_id": "channel-1",
         "kind": "dingtalk",
         "round": 1,
