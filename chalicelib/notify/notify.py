@@ -149,6 +149,8 @@ def _join(world: World, mention: Mention, channel: Channel | None) -> float | No
     if joined is None:
         return gather.SOON
     wait = joined.due_at - world.clock.now()
+    if joined.version > 1 and wait <= 0:
+        return gather.SOON
     return wait + world.random.uniform(0, SPREAD) if wait > 0 else _tell_one(world, joined, channel)
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
+from chalicelib import life
+from chalicelib.at_once import all_at_once
+from chalicelib.consume import ComeBack, Finished, Outcome
+from chalicelib.notify.notify import tell
+from chalicelib.ports import Message, Outgoing
 from chalicelib.store import INDEXES
+from chalicelib.task import Task
 from tests import meter as meters
 from tests.contract import aws
+from tests.contract.samples import request, task
 from tests.house import in_turn, reply
 from tests.meter import BUSY, GOOD, PARTNER, SAMPLE, Meter, Metered
 
@@ -175,3 +183,54 @@ def test_what_it_costs_to_be_held_and_released(metered: Metered, show: Any) -> N
     assert [bill for _, bill in metered.meter.writes][-1] == {"table": 1, "wake": 2}
     change(metered, paused=False)
     assert metered.second_opinion().count({"table": 1, "wake": 2}) == 2, "held, and released"
+
+
+# ── telling ──────────────────────────────────────────────────────────────────────────────────────
+
+ROBOT = "https://oapi.dingtalk.com/robot/send?access_token=hush"
+
+
+def exhausted(metered: Metered, number: int) -> Task:
+    """A task that is out of tries since now, and owed to one channel that gathers for a minute."""
+    it, now = metered.house.world, metered.house.clock.at
+    live = task(f"task-{number}", at=now, asked=request(source_app="orders"))
+    over = life.exhausted(live, None, "no try is left", now=now, grace=600, retention=86_400)
+    assert it.store.add(over) is None
+    return over
+
+
+def tell_all(metered: Metered, tasks: Sequence[Task]) -> list[Outcome]:
+    return all_at_once(tasks, lambda it: tell(metered.house.world, Message(it.task_id, it.ticket)), most=8)
+
+
+@pytest.fixture
+def robot(metered: Metered) -> list[Outgoing]:
+    """One DingTalk robot that takes everything: what it was sent."""
+    metered.house.outside.answers[ROBOT] = in_turn(reply(200, '{"errcode":0}'))
+    metered.house.call("create_channel", {"kind": "dingtalk", "url": ROBOT})
+    return metered.house.outside.sent
+
+
+def test_telling_of_one_task_costs_ten_write_units(metered: Metered, robot: list[Outgoing], show: Any) -> None:
+    alone = exhausted(metered, 0)
+    metered.meter.writes.clear()
+    assert tell_all(metered, [alone]) == [Finished()]
+    assert len(robot) == 1
+    show(metered.meter)
+    assert metered.meter.units == 10
+
+
+def test_telling_of_a_thousand_tasks_costs_little_more_than_four_write_units_each(
+    metered: Metered, robot: list[Outgoing], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_all(metered, [exhausted(metered, 0)])
+    many = [exhausted(metered, number) for number in range(1, 1001)]
+    metered.meter.writes.clear()
+    assert all(isinstance(outcome, ComeBack) for outcome in tell_all(metered, many))
+    metered.house.clock.at += 61
+    assert tell_all(metered, many[:1]) == [Finished()]
+    assert set(tell_all(metered, many[1:])) == {Finished()}
+    assert len(robot) == 2
+    with capsys.disabled():
+        sys.stdout.write(f"\n{metered.meter.units / 1000} write units for each of a thousand tasks told together\n")
+    assert 4 <= metered.meter.units / 1000 < 4.1

@@ -336,8 +336,9 @@ class Witness:
         """Robots that were told more in a while than they take."""
         for channel, asks in self.asks.items():
             most, seconds = self.paces[channel]
-            if any(late - early < seconds - LATENCY for early, late in zip(asks, asks[most:], strict=False)):
-                yield f"{channel} takes {most} in {seconds} s, and was asked at {asks}"
+            shortest = min((late - early for early, late in zip(asks, asks[most:], strict=False)), default=seconds)
+            if shortest < seconds - LATENCY:
+                yield f"{channel} takes {most} in {seconds} s, and was asked once more in {shortest:.3f} s"
 
     def _told_again(self) -> Iterator[str]:
         """Notices that were sent once more although the robot's yes had arrived."""
