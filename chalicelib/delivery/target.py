@@ -19,13 +19,14 @@ from math import ceil
 
 from chalicelib import life, log
 from chalicelib.accept import enqueue_all, parcel
+from chalicelib.announce import announce
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.life import NotHeld, NotYet, Spent, Stale
-from chalicelib.ports import MOST_DELAY, Message, Parcel, Queue, World, call
-from chalicelib.task import Breaker, Gate, Held, Target, Task, Verdict, evolve
+from chalicelib.ports import MOST_DELAY, Message, News, Parcel, Queue, World, call
+from chalicelib.task import Breaker, Event, Gate, Held, Target, Task, Verdict, evolve
 
 FRESH = 5
 """Seconds for which a process remembers what is set of targets: so long a pause may take to reach all workers."""
@@ -158,6 +159,7 @@ class Moved(StrEnum):
     """What an attempt's end did to the breaker."""
 
     OPENED = "opened"
+    REOPENED = "reopened"  # its probe failed
     CLOSED = "closed"
 
 
@@ -179,7 +181,7 @@ def _judged(breaker: Breaker, gate: Gate, who: str, *, failed: bool, now: float)
         return (_opened(breaker, counted, now), Moved.OPENED) if _is_enough(breaker, counted) else (counted, None)
     if gate.probe != who:
         return gate, None
-    return (_opened(breaker, gate, now), Moved.OPENED) if failed else (closed(gate), Moved.CLOSED)
+    return (_opened(breaker, gate, now), Moved.REOPENED) if failed else (closed(gate), Moved.CLOSED)
 
 
 def _counted(breaker: Breaker, gate: Gate, *, failed: bool, now: float) -> Gate:
@@ -350,12 +352,23 @@ def _leave(world: World, target: Target, message: Message, verdict: Verdict | No
 def _breaker_has(world: World, target: Target, moved: Moved) -> None:
     """The breaker of a target has opened (again), or closed: say so, and call held tasks when it is time.
 
-    Whoever wants humans to be told of it begins here.
+    Humans are told when it opens and when it closes, not of every probe that fails in between.
     """
     log.event(f"breaker.{moved}", metrics={f"Breakers{moved.capitalize()}": 1}, target=target.name)
     assert target.breaker is not None, "a target without a breaker has none that moves"
-    wait = target.breaker.open_seconds if moved is Moved.OPENED else 0
+    if moved in EVENTS:
+        announce(world, News(target.name, EVENTS[moved], world.clock.now(), _because(target.breaker, moved)))
+    wait = 0 if moved is Moved.CLOSED else target.breaker.open_seconds
     ring(world, target.name, delay=min(wait, MOST_DELAY))
+
+
+EVENTS = {Moved.OPENED: Event.BREAKER_OPENED, Moved.CLOSED: Event.BREAKER_CLOSED}
+
+
+def _because(breaker: Breaker, moved: Moved) -> str:
+    if moved is Moved.CLOSED:
+        return "a probe was delivered"
+    return f"{breaker.failure_share:.0%} or more of its attempts failed within {breaker.window:g} s"
 
 
 def _come_at(world: World, target: Target, message: Message, at: float) -> Outcome:

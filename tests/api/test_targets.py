@@ -315,9 +315,23 @@ def test_one_attempt_is_let_through_and_opens_it_again_or_closes_it_for_all(hous
     assert standing(house)["breaker"] == {**BREAKER, "state": "closed", "opened_at": None, "open_until": None}
     assert [line["message"] for line in logged() if line["message"].startswith("breaker.")] == [
         "breaker.opened",
-        "breaker.opened",
+        "breaker.reopened",
         "breaker.closed",
     ]
+
+
+def test_a_channel_that_wants_it_is_told_when_a_breaker_opens_and_when_it_closes(house: House) -> None:
+    robot = "https://robot.example/hook"
+    house.outside.answers[robot] = in_turn(OK)
+    events = ["breaker_opened", "breaker_closed"]
+    assert house.call("create_channel", {"kind": "webhook", "url": robot, "events": events})[0] == 201
+    broken(house)
+    house.pass_time(32)
+    house.outside.answers[PARTNER] = in_turn(OK)
+    house.pass_time(200)
+    told = [(it.body or b"").decode() for it in house.outside.sent_to(robot)]
+    assert len(told) == 2, "the probe that failed in between is no news"
+    assert all(TARGET in text for text in told)
 
 
 def test_while_one_attempt_decides_about_the_breaker_nobody_else_is_let_through(house: House) -> None:

@@ -182,7 +182,7 @@ def test_half_open_it_lets_one_through_who_decides() -> None:
     assert invite(it, gate, ["b"], now=NOON)[1] == {}
     assert ended(it, gate, "b", verdict=Verdict.DELIVERED) == (gate, None)
     again, moved = ended(it, gate, "a", verdict=Verdict.FAILED)
-    assert (moved, again.open_until, again.opened_at) == (Moved.OPENED, NOON + 30, NOON - 31)
+    assert (moved, again.open_until, again.opened_at) == (Moved.REOPENED, NOON + 30, NOON - 31)
     assert ended(it, gate, "a", verdict=Verdict.DELIVERED) == (closed(gate), Moved.CLOSED)
     assert ask(it, gate, "b", now=NOON + LEASE)[1] == Go(entered=True), "whoever was to decide has died"
     assert ask(it, ended(it, gate, "a", verdict=None)[0], "b")[1] == Go(entered=True), "it made no attempt"
