@@ -165,10 +165,19 @@ def test_a_task_whose_message_is_lost_is_found_by_the_reconciler(opened: Stack, 
     until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
 
 
+def is_signed(opened: Stack, partner: str) -> bool:
+    """Whether a task of the app is delivered with a signature now."""
+    task_id = opened.call("POST", "/v1/tasks", {"url": f"{partner}/ok", "source_app": "signed"}).json()["task_id"]
+    until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
+    (got,) = requests.get(f"{partner}/received", params={"webhook_id": task_id}, timeout=5).json()["received"]
+    return "webhook-signature" in {name.lower() for name in got["headers"]}
+
+
 def test_what_was_exhausted_is_resent_by_one_call_and_signed_as_receivers_verify_it(
     opened: Stack, partner: str
 ) -> None:
     key = opened.call("POST", "/v1/signing-secrets", {"source_app": "signed"}).json()["secret"]
+    until(lambda: is_signed(opened, partner), "a signature: a function that is warm knows older keys for some seconds")
     once = {"url": f"{partner}/fail/1", "source_app": "signed", "body": {"order": 42}, "retry": {"max_attempts": 1}}
     task_id = opened.call("POST", "/v1/tasks", once).json()["task_id"]
     until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "exhausted", "the end of its tries")
