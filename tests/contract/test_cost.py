@@ -187,6 +187,9 @@ def test_what_it_costs_to_be_held_and_released(metered: Metered, show: Any) -> N
 
 # ── telling ──────────────────────────────────────────────────────────────────────────────────────
 
+KEPT = 10 * 365 * 86_400
+"""Seconds: the house lives in 2025, and the emulator removes what has expired by its own clock."""
+
 ROBOT = "https://oapi.dingtalk.com/robot/send?access_token=hush"
 
 
@@ -194,7 +197,7 @@ def exhausted(metered: Metered, number: int) -> Task:
     """A task that is out of tries since now, and owed to one channel that gathers for a minute."""
     it, now = metered.house.world, metered.house.clock.at
     live = task(f"task-{number}", at=now, asked=request(source_app="orders"))
-    over = life.exhausted(live, None, "no try is left", now=now, grace=600, retention=86_400)
+    over = life.exhausted(live, None, "no try is left", now=now, grace=600, retention=KEPT)
     assert it.store.add(over) is None
     return over
 
