@@ -22,11 +22,12 @@ PLACEHOLDER = "arn:aws:{}:us-east-1:000000000000:placeholder"
 def _answer(view: str, **path: str) -> Response:
     """What the view of that name in `api` answers to the current request."""
     from chalicelib import api
+    from chalicelib.call import Call
 
     request = app.current_request
     assert request is not None, "a route runs inside a request"
     query, body = request.query_params, request.raw_body
-    call = api.Call(
+    call = Call(
         path=path,
         query={name: query.getlist(name) for name in query} if query else {},
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -148,6 +149,21 @@ def create_signing_secret() -> Response:
 @_at("DELETE", "/v1/signing-secrets/{secret_id}")
 def remove_signing_secret(secret_id: str) -> Response:
     return _answer("remove_signing_secret", secret_id=secret_id)
+
+
+@_at("GET", "/v1/callers")
+def list_callers() -> Response:
+    return _answer("list_callers")
+
+
+@_at("POST", "/v1/callers")
+def create_caller() -> Response:
+    return _answer("create_caller")
+
+
+@_at("DELETE", "/v1/callers/{key_id}")
+def remove_caller(key_id: str) -> Response:
+    return _answer("remove_caller", key_id=key_id)
 
 
 @_at("GET", "/v1/stats")

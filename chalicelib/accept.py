@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from chalicelib import life, log, submission
 from chalicelib.at_once import all_at_once
-from chalicelib.errors import IdempotencyConflict, InternalError, Refusal, Unavailable
+from chalicelib.errors import Forbidden, IdempotencyConflict, InternalError, Refusal, Unavailable
 from chalicelib.ports import MOST_DELAY, Message, Parcel, Queue, World
 from chalicelib.shape import Record
 from chalicelib.task import FINAL, Json, Status, Task
@@ -24,26 +24,29 @@ AT_ONCE = 20
 """Tasks of a batch that are stored at the same time."""
 
 
-def accept(world: World, submitted: Json, *, caller: str, key: str | None) -> Task:
+def accept(world: World, submitted: Json, *, caller: str, key: str | None, source_app: str | None = None) -> Task:
     """Take on a task, or recognise it: the same caller, key and content is the same task.
 
-    Raises InvalidRequest with every fault, IdempotencyConflict when the key belongs to other content,
-    Unavailable when it could not be stored.
+    `source_app`: the only app that its tasks may come from. Raises InvalidRequest with every fault, Forbidden when it
+    comes from another app, IdempotencyConflict when the key belongs to other content, Unavailable when it could not be
+    stored.
     """
-    task = _store(world, submitted, submission.TASK, caller=caller, key=key)
+    task = _store(world, _coming_from(source_app, submitted), submission.TASK, caller=caller, key=key)
     if _wants_message(task) and (wait := _wait_of(task, world.clock.now())) <= MOST_DELAY:
         enqueue(world, task, delay=wait)
     return task
 
 
-def accept_batch(world: World, batch: Sequence[Json], *, caller: str) -> list[Task | Refusal]:
+def accept_batch(
+    world: World, batch: Sequence[Json], *, caller: str, source_app: str | None = None
+) -> list[Task | Refusal]:
     """Of each task, in the order given, what `accept` returns or raises; each has its `idempotency_key` among its
     members. Their messages travel together. Those with the same ordering key are stored in the order given."""
     answers: dict[int, Task | Refusal] = {}
 
     def store_in_order(numbers: Sequence[int]) -> None:
         for number in numbers:
-            answers[number] = _stored_or_refused(world, batch[number], caller)
+            answers[number] = _stored_or_refused(world, batch[number], caller, source_app)
 
     all_at_once(_in_lines(batch), store_in_order, most=AT_ONCE)
     _enqueue_all(world, [task for task in answers.values() if isinstance(task, Task) and _wants_message(task)])
@@ -59,16 +62,25 @@ def _in_lines(batch: Sequence[Json]) -> list[list[int]]:
     return list(lines.values())
 
 
-def _stored_or_refused(world: World, submitted: Json, caller: str) -> Task | Refusal:
+def _stored_or_refused(world: World, submitted: Json, caller: str, source_app: str | None) -> Task | Refusal:
     """One task of a batch, whatever becomes of the others."""
     key = submitted.get("idempotency_key") if isinstance(submitted, dict) else None
     try:
-        return _store(world, submitted, submission.BATCHED, caller=caller, key=key)
+        return _store(world, _coming_from(source_app, submitted), submission.BATCHED, caller=caller, key=key)
     except Refusal as refusal:
         return refusal
     except Exception:  # noqa: BLE001 - as the docstring says; the log has it
         log.failure("task.not_stored")
         return InternalError("The log has it.")
+
+
+def _coming_from(source_app: str | None, submitted: Json) -> Json:
+    """The submission with its app written out, where there is only one that it may come from. Raises Forbidden."""
+    if source_app is None or not isinstance(submitted, dict):
+        return submitted
+    if submitted.get("source_app") not in (None, source_app):
+        raise Forbidden(f"This key acts for {source_app} only: leave source_app out, or let it be {source_app}.")
+    return {**submitted, "source_app": source_app}
 
 
 def _store(world: World, submitted: Json, shape: Record, *, caller: str, key: str | None) -> Task:

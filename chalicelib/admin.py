@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from chalicelib import life, log, submission
@@ -22,8 +23,10 @@ from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
 from chalicelib.task import (
     FINAL,
+    SCOPES,
     Audit,
     Breaker,
+    Caller,
     Channel,
     Event,
     Gate,
@@ -41,17 +44,17 @@ from chalicelib.task import (
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def find(world: World, task_id: str) -> Task:
-    """The task with this id; raises NotFound."""
+def find(world: World, who: Identity, task_id: str) -> Task:
+    """The task with this id; raises NotFound, also when it is none of theirs."""
     task = world.store.get(task_id)
-    if task is None:
+    if task is None or who.source_app not in (None, task.request.source_app):
         raise NotFound(f"There is no task {task_id[:80]}; finished tasks are removed after their retention.")
     return task
 
 
 def resend(world: World, who: Identity, task_id: str, changes: Json) -> Task:
     """Open a new round of a final task, with `changes` to its request. Raises WrongStatus while it is live."""
-    task = find(world, task_id)
+    task = find(world, who, task_id)
     request = submission.override(task.request, changes, world.settings, world.http)
     now = world.clock.now()
 
@@ -71,7 +74,7 @@ def _named(changes: Mapping[str, Json]) -> list[str]:
 
 def cancel(world: World, who: Identity, task_id: str) -> Task:
     """Call a live task off. Raises WrongStatus when it is final already."""
-    task, now = find(world, task_id), world.clock.now()
+    task, now = find(world, who, task_id), world.clock.now()
     audit = _audit(world, who, "cancel", task_id)
     cancelled = change(
         world.store, task, lambda it: life.cancel(it, now=now, retention=world.settings.retention), audit
@@ -83,7 +86,7 @@ def cancel(world: World, who: Identity, task_id: str) -> Task:
 
 def deliver_now(world: World, who: Identity, task_id: str) -> Task:
     """Make the next attempt at once. Raises WrongStatus when there is none."""
-    task, now = find(world, task_id), world.clock.now()
+    task, now = find(world, who, task_id), world.clock.now()
     audit = _audit(world, who, "deliver-now", task_id)
     hurried = change(world.store, task, lambda it: life.hurry(it, now=now, grace=world.settings.grace), audit)
     return _and_enqueue(world, hurried)
@@ -406,6 +409,70 @@ def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
     sent = send(world, channel, render(channel, test_values(channel)), "kkbida: 测试 (test)")
     log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
     return sent.reason
+
+
+# ── callers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _network_faults(networks: Sequence[str]) -> Iterator[Fault]:
+    for index, network in enumerate(networks):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield Fault(f"/networks/{index}", f"is no network such as 10.1.0.0/16: {error}")
+
+
+CALLER = Record(
+    name="NewCaller",
+    fields={
+        "source_app": Field(NAME, "The app that it acts for.", required=True),
+        "scopes": Field(
+            ListOf(shape=Text(choices=SCOPES), most=len(SCOPES)),
+            "What it may do, with tasks of its own app only; all of it unless said.",
+        ),
+        "networks": Field(
+            ListOf(shape=Text(most=50), most=50), "Where it may call from, such as 10.1.0.0/16; empty: everywhere."
+        ),
+        "memo": Field(Text(most=200), "A note for people."),
+    },
+    example={"source_app": "orders", "scopes": ["submit", "read"], "networks": ["203.0.113.0/24"]},
+)
+
+MOST_CALLERS = 1000
+"""Callers in all: each process that checks signatures keeps all of them in mind."""
+
+
+def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller, str]:
+    """A new caller and its secret, which nobody can be shown again. Raises InvalidRequest and TooMany."""
+    require(CALLER, submitted)
+    given = {name: value for name, value in submitted.items() if value is not None}
+    if faults := tuple(_network_faults(given.get("networks", ()))):
+        raise InvalidRequest(faults=faults)
+    if len(world.store.callers()) >= MOST_CALLERS:
+        raise TooMany(f"There are {MOST_CALLERS} callers; remove those that are no longer used.")
+    key_id = f"key_{world.random.getrandbits(96):024x}"
+    secret = world.keyring.make_secret(key_id)
+    caller = Caller(
+        key_id=key_id,
+        source_app=given["source_app"],
+        scopes=tuple(given.get("scopes") or SCOPES),
+        networks=tuple(given.get("networks", ())),
+        memo=given.get("memo", ""),
+        fingerprint=fingerprint(secret.encode()),
+        created_at=world.clock.now(),
+        created_by=who.name,
+    )
+    told = {"source_app": caller.source_app, "scopes": caller.scopes, "networks": caller.networks}
+    world.store.add_caller(caller, _audit(world, who, "create-caller", key_id, told))
+    log.event("caller.created", key_id=key_id, source_app=caller.source_app, actor=who.name)
+    return caller, secret
+
+
+def remove_caller(world: World, who: Identity, key_id: str) -> None:
+    """Remove a caller: within seconds nobody can call with its key any more. Raises NotFound."""
+    if not world.store.remove_caller(key_id, _audit(world, who, "remove-caller", key_id)):
+        raise NotFound(f"There is no caller {key_id[:80]}.")
+    log.event("caller.removed", key_id=key_id, actor=who.name)
 
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────

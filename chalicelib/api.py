@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from chalicelib import accept, admin, log, show
 from chalicelib.auth import NOBODY, Identity, identify
+from chalicelib.call import Call
 from chalicelib.errors import (
     Fault,
     IdempotencyConflict,
@@ -42,23 +43,7 @@ from chalicelib.shape import (
 )
 from chalicelib.signing import as_text
 from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
-from chalicelib.task import Json, Status, Target, Task, evolve
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request as it came in. Header names are in lower case; `query` keeps every value of a name.
-
-    `path` holds the ids in the path, `url_path` all of it; on AWS that begins with the stage, such as `/prod`.
-    """
-
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, list[str]] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    address: str = ""
-    request_id: str = ""
-    url_path: str = ""
+from chalicelib.task import Json, Right, Status, Target, Task, evolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +76,7 @@ def answer(world: World, view: str, call: Call) -> Answer:
     """What the view of that name answers, or the problem that it raised. Nothing else ever leaves."""
     try:
         route = ROUTES[view]
-        who = NOBODY if route.open_to_all else identify(world.settings, call.address)
+        who = _who(world, route, call)
         given: Answer = route.view(world, who, _asked(route, call))
     except Refusal as refusal:
         return problem(refusal)
@@ -107,6 +92,14 @@ def problem(refusal: Refusal) -> Answer:
     return Answer(refusal.status, show.problem(refusal), {"Content-Type": show.PROBLEM_JSON, **again})
 
 
+def _who(world: World, route: Route, call: Call) -> Identity:
+    if route.right is None:
+        return NOBODY
+    if len(call.body) > route.most_bytes:
+        raise TooLarge(f"The body has {len(call.body)} bytes; at most {route.most_bytes} are taken.")
+    return identify(world, route.method, call, route.right, same_again=route.same_again)
+
+
 def _asked(route: Route, call: Call) -> Asked:
     """The call as its route declares it. Raises InvalidRequest, TooLarge or UnsupportedMediaType."""
     given = read(route, call.query, call.headers)
@@ -118,8 +111,6 @@ def _body(route: Route, call: Call) -> Json:
         return None
     if route.optional and not call.body.strip():
         return {}
-    if len(call.body) > route.most_bytes:
-        raise TooLarge(f"The body has {len(call.body)} bytes; at most {route.most_bytes} are taken.")
     media_type = call.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"The body is {media_type[:80] or 'of no type'}; send application/json.")
@@ -140,7 +131,8 @@ ACCEPTED = Gives(202, "The task is stored: it will arrive, or somebody is told."
 
 def submit(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on a task: 202 once it is stored. `Idempotency-Key` makes a repetition safe."""
-    task = accept.accept(world, asked.body, caller=who.name, key=asked.given["Idempotency-Key"])
+    key = asked.given["Idempotency-Key"] or who.key_of()
+    task = accept.accept(world, asked.body, caller=who.account, key=key, source_app=who.source_app)
     return Answer(202, show.headline(task, world.clock.now()), {"Location": f"/v1/tasks/{task.task_id}"})
 
 
@@ -170,8 +162,16 @@ RESULTS = Shown(
 def submit_batch(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on up to a hundred tasks, each for itself: some may be accepted, and others not."""
     require(ANY_BATCH, asked.body)
-    answers = accept.accept_batch(world, asked.body["tasks"], caller=who.name)
+    batch = [_keyed(it, who.key_of(index)) for index, it in enumerate(asked.body["tasks"])]
+    answers = accept.accept_batch(world, batch, caller=who.account, source_app=who.source_app)
     return Answer(207, {"results": [_result(world, it) for it in answers]})
+
+
+def _keyed(submitted: Json, key: str | None) -> Json:
+    """A task of a batch with this idempotency key, if there is one, and it has none of its own."""
+    if key is None or not isinstance(submitted, dict) or submitted.get("idempotency_key") is not None:
+        return submitted
+    return {**submitted, "idempotency_key": key}
 
 
 def _result(world: World, answer: Task | Refusal) -> dict[str, Json]:
@@ -180,9 +180,9 @@ def _result(world: World, answer: Task | Refusal) -> dict[str, Json]:
     return {"status": 202, "task": show.headline(answer, world.clock.now())}
 
 
-def look(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - every view has the same shape
+def look(world: World, who: Identity, asked: Asked) -> Answer:
     """A task, its attempts, its notices, its audit trail."""
-    task = admin.find(world, asked.ids["task_id"])
+    task = admin.find(world, who, asked.ids["task_id"])
     store = world.store
     parts = store.attempts(task), notices_of(store, task.task_id), store.audits(task.task_id)
     return Answer(200, show.whole(task, *parts, now=world.clock.now()))
@@ -206,10 +206,11 @@ PAGE = Shown(
 )
 
 
-def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:
     """Tasks, newest first, filtered, a page at a time."""
     now = world.clock.now()
-    page = world.store.page(_query(asked.given, now), asked.given["cursor"], asked.given["limit"])
+    given = {**asked.given, "source_app": who.only(asked.given["source_app"])}
+    page = world.store.page(_query(given, now), asked.given["cursor"], asked.given["limit"])
     return Answer(200, {"tasks": [show.headline(task, now) for task in page.tasks], "cursor": page.cursor})
 
 
@@ -258,7 +259,7 @@ def start_resend(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(202, show.resend(begun), {"Location": f"/v1/resends/{begun.resend_id}"})
 
 
-def list_resends(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+def list_resends(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - every view has the same shape
     """All bulk resends, newest first."""
     return Answer(200, {"resends": [show.resend(it) for it in world.store.resends()]})
 
@@ -347,6 +348,30 @@ def test_channel(world: World, who: Identity, asked: Asked) -> Answer:
     """Send a message with 测试 everywhere, and say what became of it."""
     reason = admin.test_channel(world, who, asked.ids["channel_id"])
     return Answer(200, {"delivered": reason is None, "reason": reason})
+
+
+# ── callers ──────────────────────────────────────────────────────────────────────────────────────
+
+ALL_CALLERS = Shown(
+    name="CallerList", fields={"callers": Field(ListOf(shape=show.CALLER), "All of them, oldest first.")}
+)
+
+
+def list_callers(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """All callers, oldest first. Their secrets are not shown."""
+    return Answer(200, {"callers": [show.caller(it) for it in world.store.callers()]})
+
+
+def create_caller(world: World, who: Identity, asked: Asked) -> Answer:
+    """Make a caller: a key that acts for a source app. Its secret is shown this once."""
+    caller, secret = admin.create_caller(world, who, asked.body)
+    return Answer(201, {**show.caller(caller), "secret": secret})
+
+
+def remove_caller(world: World, who: Identity, asked: Asked) -> Answer:
+    """Remove a caller: within seconds nobody can call with its key any more."""
+    admin.remove_caller(world, who, asked.ids["key_id"])
+    return Answer(204)
 
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────
@@ -456,28 +481,52 @@ TASKS = Tag("tasks", "What must arrive.")
 TARGETS = Tag("targets", "Where tasks go: pause them, limit them.")
 CHANNELS = Tag("channels", "Where failures are told.")
 SIGNING = Tag("signing", "By what receivers know that a delivery is ours.")
+CALLERS = Tag("callers", "Machines that submit tasks.")
 SERVICE = Tag("service", "How kkbida itself is doing.")
 
 ROUTES: Mapping[str, Route] = {
     route.name: route
     for route in (
-        Route("POST", "/v1/tasks", submit, TASKS, ACCEPTED, headers=KEYED, takes=TASK, refuses=(IdempotencyConflict,)),
+        Route(
+            "POST",
+            "/v1/tasks",
+            submit,
+            TASKS,
+            Right.SUBMIT,
+            ACCEPTED,
+            headers=KEYED,
+            takes=TASK,
+            refuses=(IdempotencyConflict,),
+            same_again=True,
+        ),
         Route(
             "POST",
             "/v1/tasks/batch",
             submit_batch,
             TASKS,
+            Right.SUBMIT,
             Gives(207, "What became of each task.", RESULTS),
             takes=BATCH,
             most_bytes=MOST_BATCH_BYTES,
+            same_again=True,
         ),
-        Route("GET", "/v1/tasks", list_tasks, TASKS, Gives(200, "A page.", PAGE), query={**FILTER, **PAGED}),
-        Route("GET", "/v1/tasks/{task_id}", look, TASKS, Gives(200, "The task with all that is known.", show.WHOLE)),
+        Route(
+            "GET", "/v1/tasks", list_tasks, TASKS, Right.READ, Gives(200, "A page.", PAGE), query={**FILTER, **PAGED}
+        ),
+        Route(
+            "GET",
+            "/v1/tasks/{task_id}",
+            look,
+            TASKS,
+            Right.READ,
+            Gives(200, "The task with all that is known.", show.WHOLE),
+        ),
         Route(
             "POST",
             "/v1/tasks/{task_id}/resend",
             resend,
             TASKS,
+            Right.RESEND,
             Gives(202, "The new round has begun.", show.HEADLINE),
             takes=OVERRIDES,
             optional=True,
@@ -488,6 +537,7 @@ ROUTES: Mapping[str, Route] = {
             "/v1/tasks/{task_id}/cancel",
             cancel,
             TASKS,
+            Right.RESEND,
             Gives(200, "The task is called off.", show.HEADLINE),
             refuses=(WrongStatus,),
         ),
@@ -496,6 +546,7 @@ ROUTES: Mapping[str, Route] = {
             "/v1/tasks/{task_id}/deliver-now",
             deliver_now,
             TASKS,
+            Right.RESEND,
             Gives(202, "The next attempt is due now.", show.HEADLINE),
             refuses=(WrongStatus,),
         ),
@@ -504,29 +555,46 @@ ROUTES: Mapping[str, Route] = {
             "/v1/resends",
             start_resend,
             TASKS,
+            Right.OPERATE,
             Gives(202, "It has begun, and goes on whatever happens.", show.RESEND, LOCATION),
             also=(Gives(200, "What a dry run has counted.", SIZE),),
             takes=admin.RESEND,
         ),
-        Route("GET", "/v1/resends", list_resends, TASKS, Gives(200, "The bulk resends.", RESENDS)),
-        Route("GET", "/v1/resends/{resend_id}", look_at_resend, TASKS, Gives(200, "How far it is.", show.WHOLE_RESEND)),
-        Route("DELETE", "/v1/resends/{resend_id}", stop_resend, TASKS, Gives(200, "As it is now.", show.RESEND)),
-        Route("GET", "/v1/targets", list_targets, TARGETS, Gives(200, "The targets.", ALL_TARGETS)),
+        Route("GET", "/v1/resends", list_resends, TASKS, Right.WATCH, Gives(200, "The bulk resends.", RESENDS)),
+        Route(
+            "GET",
+            "/v1/resends/{resend_id}",
+            look_at_resend,
+            TASKS,
+            Right.WATCH,
+            Gives(200, "How far it is.", show.WHOLE_RESEND),
+        ),
+        Route(
+            "DELETE",
+            "/v1/resends/{resend_id}",
+            stop_resend,
+            TASKS,
+            Right.OPERATE,
+            Gives(200, "As it is now.", show.RESEND),
+        ),
+        Route("GET", "/v1/targets", list_targets, TARGETS, Right.WATCH, Gives(200, "The targets.", ALL_TARGETS)),
         Route(
             "PATCH",
             "/v1/targets",
             change_target,
             TARGETS,
+            Right.OPERATE,
             Gives(200, "The target as it is now.", show.TARGET),
             query=OF_TARGET,
             takes=admin.TARGET,
         ),
-        Route("GET", "/v1/channels", list_channels, CHANNELS, Gives(200, "The channels.", ALL_CHANNELS)),
+        Route("GET", "/v1/channels", list_channels, CHANNELS, Right.WATCH, Gives(200, "The channels.", ALL_CHANNELS)),
         Route(
             "POST",
             "/v1/channels",
             create_channel,
             CHANNELS,
+            Right.ADMIN,
             Gives(201, "The channel as it is shown.", show.CHANNEL),
             takes=admin.CHANNEL,
         ),
@@ -535,16 +603,25 @@ ROUTES: Mapping[str, Route] = {
             "/v1/channels/{channel_id}",
             change_channel,
             CHANNELS,
+            Right.ADMIN,
             Gives(200, "The channel as it is now.", show.CHANNEL),
             takes=admin.CHANNEL,
             refuses=(WrongStatus,),
         ),
-        Route("DELETE", "/v1/channels/{channel_id}", remove_channel, CHANNELS, Gives(204, "The channel is gone.")),
+        Route(
+            "DELETE",
+            "/v1/channels/{channel_id}",
+            remove_channel,
+            CHANNELS,
+            Right.ADMIN,
+            Gives(204, "The channel is gone."),
+        ),
         Route(
             "POST",
             "/v1/channels/{channel_id}/test",
             test_channel,
             CHANNELS,
+            Right.OPERATE,
             Gives(200, "What became of the message.", TESTED),
         ),
         Route(
@@ -552,6 +629,7 @@ ROUTES: Mapping[str, Route] = {
             "/v1/signing-secrets",
             list_signing_secrets,
             SIGNING,
+            Right.WATCH,
             Gives(200, "The secrets.", SECRETS),
             query=SECRETS_OF,
         ),
@@ -560,6 +638,7 @@ ROUTES: Mapping[str, Route] = {
             "/v1/signing-secrets",
             create_signing_secret,
             SIGNING,
+            Right.ADMIN,
             Gives(201, "The secret, with its key.", show.NEW_SIGNING_SECRET),
             takes=admin.SIGNING_SECRET,
             refuses=(TooMany,),
@@ -569,18 +648,31 @@ ROUTES: Mapping[str, Route] = {
             "/v1/signing-secrets/{secret_id}",
             remove_signing_secret,
             SIGNING,
+            Right.ADMIN,
             Gives(204, "The secret is gone."),
         ),
-        Route("GET", "/v1/stats", stats, SERVICE, Gives(200, "The figures.", STATS), query=PERIOD),
-        Route("GET", "/v1/ledger", ledger, SERVICE, Gives(200, "Both sides.", show.LEDGER)),
-        Route("GET", "/v1/health", health, SERVICE, Gives(200, "All is well.", HEALTH), also=(ILL,), open_to_all=True),
+        Route("GET", "/v1/callers", list_callers, CALLERS, Right.WATCH, Gives(200, "The callers.", ALL_CALLERS)),
+        Route(
+            "POST",
+            "/v1/callers",
+            create_caller,
+            CALLERS,
+            Right.ADMIN,
+            Gives(201, "The caller, with its secret.", show.NEW_CALLER),
+            takes=admin.CALLER,
+            refuses=(TooMany,),
+        ),
+        Route("DELETE", "/v1/callers/{key_id}", remove_caller, CALLERS, Right.ADMIN, Gives(204, "The caller is gone.")),
+        Route("GET", "/v1/stats", stats, SERVICE, Right.WATCH, Gives(200, "The figures.", STATS), query=PERIOD),
+        Route("GET", "/v1/ledger", ledger, SERVICE, Right.WATCH, Gives(200, "Both sides.", show.LEDGER)),
+        Route("GET", "/v1/health", health, SERVICE, None, Gives(200, "All is well.", HEALTH), also=(ILL,)),
         Route(
             "GET",
             "/openapi.json",
             openapi,
             SERVICE,
+            None,
             Gives(200, "The document.", MapOf(shape=Anything())),
-            open_to_all=True,
         ),
     )
 }

@@ -51,6 +51,7 @@ from chalicelib.settings import Settings
 from chalicelib.task import (
     Attempt,
     Audit,
+    Caller,
     Channel,
     Desk,
     Gate,
@@ -218,7 +219,13 @@ DROP TABLE notices_of_one;
 CREATE TABLE agreed (name TEXT PRIMARY KEY, version INTEGER NOT NULL, record TEXT NOT NULL);  -- desks and robots
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7)
+SCHEMA_8 = """
+CREATE TABLE callers (key_id TEXT PRIMARY KEY, created_at REAL NOT NULL, caller TEXT NOT NULL);
+CREATE TABLE used (name TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX used_expired ON used (expires_at);
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7, SCHEMA_8)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
@@ -661,6 +668,24 @@ class EmbeddedStore:
         sql = "DELETE FROM signing_secrets WHERE secret_id = ?"
         return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (secret_id,)), audit))
 
+    def callers(self) -> list[Caller]:
+        """All callers, oldest first."""
+        return self._records(Caller, "SELECT caller FROM callers ORDER BY created_at, key_id")
+
+    def add_caller(self, caller: Caller, audit: Audit) -> None:
+        """Store a caller, whose key is new."""
+        self.database.write(partial(_add_caller, caller=caller, audit=audit))
+
+    def remove_caller(self, key_id: str, audit: Audit) -> bool:
+        """Remove a caller. False: there was none."""
+        sql = "DELETE FROM callers WHERE key_id = ?"
+        return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (key_id,)), audit))
+
+    def use_once(self, name: str, until: float) -> bool:
+        """Take a name, unless it is taken."""
+        sql = "INSERT INTO used (name, expires_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+        return self.database.write(lambda tx: tx.execute(sql, (name, until)).rowcount == 1)
+
     def targets(self) -> list[Target]:
         """All targets that anything was ever set of, by name."""
         return self._records(Target, "SELECT target FROM targets ORDER BY name")
@@ -736,7 +761,7 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Target, Audit, Mention, Desk, Robot)
+R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Caller, Target, Audit, Mention, Desk, Robot)
 Execute = Callable[..., sqlite3.Cursor]
 
 AGREED = "SELECT record FROM agreed WHERE name = ?"
@@ -984,6 +1009,11 @@ def _add_signing_secret(tx: Transaction, secret: SigningSecret, audit: Audit) ->
     _audited(tx, tx.execute(sql, (secret.secret_id, secret.created_at, to_json(secret))), audit)
 
 
+def _add_caller(tx: Transaction, caller: Caller, audit: Audit) -> None:
+    sql = "INSERT INTO callers (key_id, created_at, caller) VALUES (?, ?, ?)"
+    _audited(tx, tx.execute(sql, (caller.key_id, caller.created_at, to_json(caller))), audit)
+
+
 def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bool:
     """Whether the change changed anything; if so, it is audited, if it is to be."""
     if change.rowcount and audit is not None:
@@ -1031,6 +1061,7 @@ def _sweep(tx: Transaction, now: float, limit: int) -> int:
         tx.execute("DELETE FROM mentions WHERE subject = ?", (task_id,))
         tx.execute("DELETE FROM audits WHERE subject = ?", (task_id,))
     tx.execute("DELETE FROM resends WHERE expires_at <= ?", (now,))
+    tx.execute("DELETE FROM used WHERE expires_at <= ?", (now,))
     _sweep_notices(tx, now, limit)
     return len(expired)
 

@@ -4,8 +4,15 @@
     ├── SettingsError             the process is set up wrongly and does not start
     ├── Refusal                   the caller gets a problem+json; nothing was stored
     │   ├── InvalidRequest        400  invalid_request       every fault, each with its JSON pointer
-    │   ├── Unauthorized          401  unauthorized
-    │   ├── ForeignSite           403  foreign_site          the local run only
+    │   ├── Unauthorized          401  unauthorized          nothing says who asks
+    │   │   ├── SignatureIncomplete    signature_incomplete
+    │   │   ├── SignatureStale         signature_stale
+    │   │   ├── SignatureWrong         signature_wrong
+    │   │   ├── DigestWrong            digest_wrong
+    │   │   └── Replayed               replayed
+    │   ├── Forbidden             403  forbidden             who asks may not do this
+    │   │   ├── WrongNetwork           wrong_network
+    │   │   └── ForeignSite            foreign_site          the local run only
     │   ├── NotFound              404  not_found
     │   ├── NoSuchRoute           404  no_such_route
     │   ├── MethodNotAllowed      405  method_not_allowed
@@ -24,6 +31,7 @@ Callers decide by class or by `code`, never by the text of a message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -58,6 +66,13 @@ class Refusal(KkbidaError):
         self.faults = faults
 
 
+def kinds_of(refusal: type[Refusal]) -> Iterator[type[Refusal]]:
+    """A refusal, and all that are below it in the tree."""
+    yield refusal
+    for child in refusal.__subclasses__():
+        yield from kinds_of(child)
+
+
 class InvalidRequest(Refusal):
     """The request cannot be understood or breaks a rule; every fault that was found is listed."""
 
@@ -67,17 +82,66 @@ class InvalidRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """Nobody may call this yet: callers and logins are not set up, and the API is not opened."""
+    """Nothing in the request says who asks: it is neither signed by a caller nor part of an operator's session."""
 
     status = 401
     code = "unauthorized"
     title = "Who is asking is not known"
 
 
-class ForeignSite(Refusal):
-    """The request comes from another site, by way of somebody's browser."""
+class SignatureIncomplete(Unauthorized):
+    """The signature cannot be read, or does not cover all that it must; the detail says what is missing."""
+
+    code = "signature_incomplete"
+    title = "The signature is not complete"
+
+
+class SignatureStale(Unauthorized):
+    """The signature was made too long ago, or in the future: look at the clock, and sign each try anew."""
+
+    code = "signature_stale"
+    title = "The signature was not made just now"
+
+
+class SignatureWrong(Unauthorized):
+    """The signature is not the one that the named key makes over what came; or there is no such key any more."""
+
+    code = "signature_wrong"
+    title = "The signature is not right"
+
+
+class DigestWrong(Unauthorized):
+    """The body is not the one that Content-Digest says."""
+
+    code = "digest_wrong"
+    title = "The digest is not that of the body"
+
+
+class Replayed(Unauthorized):
+    """The very same request came before. Send a new one, with a nonce of its own."""
+
+    code = "replayed"
+    title = "This request was used before"
+
+
+class Forbidden(Refusal):
+    """Who asks is known, and may not do this; the detail says what would be needed."""
 
     status = 403
+    code = "forbidden"
+    title = "Who is asking may not do this"
+
+
+class WrongNetwork(Forbidden):
+    """The key is right, and may not be used from this address."""
+
+    code = "wrong_network"
+    title = "This key may not be used from here"
+
+
+class ForeignSite(Forbidden):
+    """The request comes from another site, by way of somebody's browser."""
+
     code = "foreign_site"
     title = "Only pages and programs of this computer may ask"
 

@@ -1,56 +1,112 @@
-"""The keys of signed deliveries. None is stored: each is derived from the master key and the id of its secret."""
+"""The keys of signed deliveries, and the secrets of callers. None is stored: each is derived from the master key and
+the id of what it belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Callable, Sequence
 from math import inf
+from typing import Generic, TypeVar
 
 from chalicelib import log
-from chalicelib.ports import Clock, Keys, Store, Vault
+from chalicelib.ports import Callers, Clock, Keys, Store, Vault
 from chalicelib.signing import derive, fingerprint
-from chalicelib.task import SigningSecret
+from chalicelib.task import Caller, SigningSecret
 
 FRESH = 5
-"""Seconds for which keys are remembered, and so until a secret that was removed signs nothing any more."""
+"""Seconds for which keys are remembered, and so until one that was removed is of no use any more."""
 
-PURPOSE = "signing-secret"
-"""What the master key is used for here; another use gives other keys."""
+SIGNING, CALLING = "signing-secret", "caller"
+"""What the master key is used for; another use gives other keys."""
+
+SECRET_PREFIX = "kks_"  # noqa: S105 - it is what a secret begins with, and none
+"""What the secret of a caller begins with: whoever finds one somewhere knows what it is."""
+
+T = TypeVar("T")
 
 
 class DerivedKeys:
     """The port Keyring. What is remembered belongs to this process."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
-        self._store = store
         self._vault = vault
-        self._clock = clock
         self._master_key: bytes | None = None
-        self._keys: Keys | None = None
-        self._read_at = -inf
+        self._keys = _Remembered(lambda: self._keys_of(store.signing_secrets()), clock)
+        self._callers = _Remembered(lambda: self._secrets_of(store.callers()), clock)
 
     def make(self, secret_id: str) -> bytes:
         """See `Keyring.make`."""
+        return derive(self._made(), SIGNING, secret_id)
+
+    def make_secret(self, key_id: str) -> str:
+        """See `Keyring.make_secret`."""
+        return _secret(self._made(), key_id)
+
+    def keys(self) -> Keys:
+        """See `Keyring.keys`."""
+        return self._keys.now()
+
+    def callers(self) -> Callers:
+        """See `Keyring.callers`."""
+        return self._callers.now()
+
+    def _made(self) -> bytes:
+        """The master key, which is there by now."""
         self._vault.make()
         master_key = self._vault.read()
         assert master_key is not None, "it was made"
-        return derive(master_key, PURPOSE, secret_id)
+        return master_key
 
-    def keys(self) -> Keys:
-        """See `Keyring.keys`. While one reads them anew, the others go on with those of before."""
-        now = self._clock.now()
-        if self._keys is None or not self._read_at <= now < self._read_at + FRESH:
-            self._read_at = now
-            self._keys = self._derived(self._store.signing_secrets())
-        return self._keys
+    def _read(self) -> bytes:
+        """The master key; nothing was ever made with an empty one."""
+        self._master_key = self._master_key or self._vault.read()
+        return self._master_key or b""
 
-    def _derived(self, found: Sequence[SigningSecret]) -> Keys:
-        """The keys by source app. One that is not what was shown once is void: the master key is another, or gone."""
+    def _keys_of(self, found: Sequence[SigningSecret]) -> Keys:
+        """The keys by source app, the newest first."""
         keys: dict[str, tuple[bytes, ...]] = {}
-        self._master_key = self._master_key or (self._vault.read() if found else None)
-        for secret in found:
-            key = derive(self._master_key, PURPOSE, secret.secret_id) if self._master_key else b""
-            if fingerprint(key) == secret.fingerprint:
-                keys[secret.source_app] = (key, *keys.get(secret.source_app, ()))
-            else:
-                log.event("signing_secret.void", metrics={"VoidSecrets": 1}, secret_id=secret.secret_id)
+        for it in found:
+            key = derive(self._read(), SIGNING, it.secret_id)
+            if _is_right(key, it, "signing_secret.void", secret_id=it.secret_id):
+                keys[it.source_app] = (key, *keys.get(it.source_app, ()))
         return keys
+
+    def _secrets_of(self, found: Sequence[Caller]) -> Callers:
+        """The callers with their secrets, by the id of their keys."""
+        secrets = {it.key_id: (it, _secret(self._read(), it.key_id)) for it in found}
+        return {
+            key_id: (it, secret)
+            for key_id, (it, secret) in secrets.items()
+            if _is_right(secret.encode(), it, "caller.void", key_id=key_id)
+        }
+
+
+def _is_right(key: bytes, it: SigningSecret | Caller, void: str, **which: str) -> bool:
+    """Whether this is what was shown once. If not, it is void: the master key is another, or gone."""
+    if fingerprint(key) == it.fingerprint:
+        return True
+    log.event(void, metrics={"VoidSecrets": 1}, source_app=it.source_app, **which)
+    return False
+
+
+def _secret(master_key: bytes, key_id: str) -> str:
+    """The secret of a caller: 43 characters, of which none needs care in a shell, a URL or a file of settings."""
+    return SECRET_PREFIX + base64.urlsafe_b64encode(derive(master_key, CALLING, key_id)).decode().rstrip("=")
+
+
+class _Remembered(Generic[T]):
+    """Something that is read anew when it is `FRESH` seconds old, by one; the others go on with that of before."""
+
+    def __init__(self, read: Callable[[], T], clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._found: list[T] = []
+        self._at = -inf
+
+    def now(self) -> T:
+        """What was found at most some seconds ago. Raises what reading raises."""
+        now = self._clock.now()
+        if not self._found or not self._at <= now < self._at + FRESH:
+            self._at = now
+            self._found = [self._read()]
+        return self._found[0]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.errors import Refusal, Unavailable
+from chalicelib.errors import Refusal, Unavailable, kinds_of
 from chalicelib.route import RETRY_AFTER, Gives, Route, in_one_line
 from chalicelib.shape import Field, Schema, Shape, Shown
-from chalicelib.show import ID, PROBLEM, PROBLEM_JSON
+from chalicelib.show import ID, IDS, PROBLEM, PROBLEM_JSON
 from chalicelib.task import Json
 
 Part = dict[str, Any]
@@ -90,7 +90,10 @@ def _operation(route: Route, routes: Sequence[Route]) -> Part:
 
 
 def _parameters(route: Route) -> Iterator[Part]:
-    ids = {name: Field(ID, f"The id of the {name.removesuffix('_id')}.", required=True) for name in route.ids}
+    ids = {
+        name: Field(IDS.get(name, ID), f"The id of the {name.removesuffix('_id')}.", required=True)
+        for name in route.ids
+    }
     yield from ({"name": name, "in": "path", **_told(field)} for name, field in ids.items())
     for name, field in route.query.items():  # an empty one counts as absent
         yield {"name": name, "in": "query", "allowEmptyValue": True, **_told(field)}
@@ -134,8 +137,9 @@ def _links(shape: Shape | None, others: Sequence[Route]) -> Iterator[tuple[str, 
 
 
 def _refused(refusal: type[Refusal]) -> Part:
-    """The response of a kind of refusal: a problem with its code."""
-    of_this_kind = {"properties": {"status": {"const": refusal.status}, "code": {"const": refusal.code}}}
+    """The response of a kind of refusal: a problem with its code, or that of a kind of it."""
+    codes = [it.code for it in kinds_of(refusal)]
+    of_this_kind = {"properties": {"status": {"const": refusal.status}, "code": {"enum": codes}}}
     headers = {name: _told(field) for name, field in RETRY_AFTER.items()} if refusal is Unavailable else {}
     return {
         "description": in_one_line(refusal.__doc__),

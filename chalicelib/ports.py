@@ -22,6 +22,7 @@ from chalicelib.shape import seconds
 from chalicelib.task import (
     Attempt,
     Audit,
+    Caller,
     Channel,
     Desk,
     Event,
@@ -242,6 +243,22 @@ class Store(Protocol):
 
     def remove_signing_secret(self, secret_id: str, audit: Audit) -> bool:
         """Remove a signing secret. False: there was none."""
+        ...
+
+    def callers(self) -> list[Caller]:
+        """All callers, oldest first."""
+        ...
+
+    def add_caller(self, caller: Caller, audit: Audit) -> None:
+        """Store a caller, whose key is new."""
+        ...
+
+    def remove_caller(self, key_id: str, audit: Audit) -> bool:
+        """Remove a caller. False: there was none."""
+        ...
+
+    def use_once(self, name: str, until: float) -> bool:
+        """Take a name for oneself, and remember it until then at least. False: it was taken before."""
         ...
 
     def targets(self) -> list[Target]:
@@ -501,6 +518,10 @@ Keys = Mapping[str, Sequence[bytes]]
 """Of each source app that has any: the keys that its deliveries are signed with, the newest first."""
 
 
+Callers = Mapping[str, tuple[Caller, str]]
+"""By the id of its key: each caller with its secret."""
+
+
 class Vault(Protocol):
     """The place of the stage's master key: 32 bytes from which every other key is derived. It never changes."""
 
@@ -514,14 +535,22 @@ class Vault(Protocol):
 
 
 class Keyring(Protocol):
-    """The keys of signed deliveries."""
+    """The keys of signed deliveries, and the secrets of callers."""
 
     def make(self, secret_id: str) -> bytes:
         """The key of a signing secret. Makes the master key when it is the first. Raises Unavailable."""
         ...
 
+    def make_secret(self, key_id: str) -> str:
+        """The secret of a caller. Makes the master key when it is the first. Raises Unavailable."""
+        ...
+
     def keys(self) -> Keys:
         """The keys of all source apps, as they were some seconds ago: most calls read nothing. Raises Unavailable."""
+        ...
+
+    def callers(self) -> Callers:
+        """All callers, as they were some seconds ago: most calls read nothing. Raises Unavailable."""
         ...
 
 

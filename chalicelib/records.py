@@ -19,6 +19,7 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Breaker,
+    Caller,
     Channel,
     Desk,
     Expectation,
@@ -46,6 +47,7 @@ Record = (
     | Channel
     | Resend
     | SigningSecret
+    | Caller
     | Target
     | Breaker
     | Gate

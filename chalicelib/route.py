@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.errors import (
     Fault,
-    ForeignSite,
+    Forbidden,
     InternalError,
     InvalidRequest,
     NotFound,
@@ -20,7 +20,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
 )
 from chalicelib.shape import Field, Number, Record, Shape, Text, Time, escaped, parse
-from chalicelib.task import Json
+from chalicelib.task import Json, Right
 
 MOST_BYTES = 262_144
 """Bytes of a request's body, unless its route says otherwise: what a record holds, with room for the rest."""
@@ -56,13 +56,15 @@ class Route:
     """A method and a path, the view that answers there, and all that it gives and takes.
 
     `also`: answers beside the one that is wanted. `takes`: the shape of the body, which may be left out where it is
-    `optional`, and has `most_bytes` at most. `refuses`: with what, beside that which follows from the rest.
+    `optional`, and has `most_bytes` at most. `refuses`: with what, beside that which follows from the rest. `right`:
+    what one needs to ask; None where everybody may. `same_again`: asking twice is as asking once.
     """
 
     method: str
     path: str
     view: Callable[..., Any]
     tag: Tag
+    right: Right | None
     gives: Gives
     _: KW_ONLY
     also: tuple[Gives, ...] = ()
@@ -72,7 +74,7 @@ class Route:
     optional: bool = False
     most_bytes: int = MOST_BYTES
     refuses: tuple[type[Refusal], ...] = ()
-    open_to_all: bool = False
+    same_again: bool = False
 
     @property
     def name(self) -> str:
@@ -91,9 +93,9 @@ class Route:
 
     @property
     def refusals(self) -> list[type[Refusal]]:
-        """Everything that it refuses with. Each has a status of its own, and none that it answers otherwise."""
-        found: list[type[Refusal]] = [InvalidRequest, ForeignSite, InternalError, Unavailable, *self.refuses]
-        found += [] if self.open_to_all else [Unauthorized]
+        """Everything that it refuses with, or with a kind of. Each has a status of its own, that it does not answer."""
+        found: list[type[Refusal]] = [InvalidRequest, Forbidden, InternalError, Unavailable, *self.refuses]
+        found += [Unauthorized] if self.right else []
         found += [NotFound] if self.ids else []
         found += [TooLarge, UnsupportedMediaType] if self.takes else []
         answered = {gives.status for gives in (self.gives, *self.also)}

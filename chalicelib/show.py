@@ -17,8 +17,10 @@ from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNul
 from chalicelib.task import (
     CONTINUE,
     HOLD,
+    SCOPES,
     Attempt,
     Audit,
+    Caller,
     Channel,
     Event,
     Expectation,
@@ -43,6 +45,9 @@ from chalicelib.task import (
 
 ID = Text(format="uuid")
 TEXT = Text()
+IDS = {"key_id": Text(least=1, most=100)}
+"""The form of ids that are no UUIDs."""
+
 TIME = Time()
 COUNT = Number(least=0, whole=True)
 AMOUNT = Number(least=0)
@@ -440,6 +445,41 @@ def channel(it: Channel) -> dict[str, Json]:
         "enabled": it.enabled,
         "created_at": time(it.created_at),
         "updated_at": time(it.updated_at),
+    }
+
+
+# ── callers ──────────────────────────────────────────────────────────────────────────────────────
+
+CALLER = Shown(
+    name="Caller",
+    fields={
+        "key_id": Field(TEXT, "The id of its key: `keyid` of its signatures."),
+        "source_app": Field(TEXT, "The app that it acts for."),
+        "scopes": Field(ListOf(shape=Text(choices=SCOPES)), "What it may do."),
+        "networks": Field(ListOf(shape=TEXT), "Where it may call from; empty: everywhere."),
+        "memo": Field(TEXT, "A note for people."),
+        "fingerprint": Field(TEXT, "By which its secret is recognised; nothing can be signed with it."),
+        "created_at": Field(TIME, "When it was made."),
+        "created_by": Field(TEXT, "Who made it."),
+    },
+)
+NEW_CALLER = Shown(
+    name="ShownCaller",
+    fields={**CALLER.fields, "secret": Field(TEXT, "What it signs with, as `kks_...`. It is shown this once.")},
+)
+
+
+def caller(it: Caller) -> dict[str, Json]:
+    """A caller, without its secret."""
+    return {
+        "key_id": it.key_id,
+        "source_app": it.source_app,
+        "scopes": it.scopes,
+        "networks": it.networks,
+        "memo": it.memo,
+        "fingerprint": it.fingerprint,
+        "created_at": time(it.created_at),
+        "created_by": it.created_by,
     }
 
 

@@ -17,6 +17,8 @@
     channels    <channel_id>             a channel
     resends     <resend_id>              a bulk resend
     signing     <secret_id>              a signing secret (not its key, which is nowhere)
+    callers     <key_id>                 a caller (not its secret, which is nowhere)
+    used#<name> used                     a nonce that was used
     targets     <target>                 what is set of a target
     <target>    gate                     what the workers know of each other at a target with limits
     apps        <source_app>             a source app that has tasks
@@ -72,6 +74,7 @@ from chalicelib.task import (
     FINAL,
     Attempt,
     Audit,
+    Caller,
     Channel,
     Desk,
     Expectation,
@@ -1034,6 +1037,25 @@ class DynamoStore:
     def remove_signing_secret(self, secret_id: str, audit: Audit) -> bool:
         """See `Store.remove_signing_secret`."""
         return self._remove(("signing", secret_id), audit)
+
+    # ── callers ──────────────────────────────────────────────────────────────────────────────────
+
+    def callers(self) -> list[Caller]:
+        """See `Store.callers`."""
+        found = [from_json(Caller, record.text) for record in self._records("callers")]
+        return sorted(found, key=lambda caller: (caller.created_at, caller.key_id))
+
+    def add_caller(self, caller: Caller, audit: Audit) -> None:
+        """See `Store.add_caller`."""
+        self._save(Record("callers", caller.key_id, text=to_json(caller)), 1, audit)
+
+    def remove_caller(self, key_id: str, audit: Audit) -> bool:
+        """See `Store.remove_caller`."""
+        return self._remove(("callers", key_id), audit)
+
+    def use_once(self, name: str, until: float) -> bool:
+        """See `Store.use_once`."""
+        return self._save(Record(f"used#{name}", "used", expires_at=math.ceil(until)), 1)
 
     # ── sums ─────────────────────────────────────────────────────────────────────────────────────
 

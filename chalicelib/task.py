@@ -385,6 +385,39 @@ class SigningSecret:
     created_at: float
 
 
+class Right(StrEnum):
+    """What somebody may do. A caller has some of the first three, for the tasks of its own source app only."""
+
+    SUBMIT = "submit"  # submit tasks
+    READ = "read"  # look at tasks, and list them
+    RESEND = "resend"  # resend tasks, cancel them, deliver them now
+    WATCH = "watch"  # see targets, channels, bulk resends and figures
+    OPERATE = "operate"  # resend many, pause and limit targets, test channels
+    ADMIN = "admin"  # change channels, signing secrets and callers
+
+
+SCOPES = (Right.SUBMIT, Right.READ, Right.RESEND)
+"""The rights that a caller may be given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A machine that submits tasks: a key that acts for one source app.
+
+    Its secret is nowhere: it is derived of the id, which is by chance, and the master key. `fingerprint` tells whether
+    it still is the one that was shown. `networks`: where it may call from; none: from everywhere.
+    """
+
+    key_id: str
+    source_app: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    memo: str = ""
+    fingerprint: str
+    created_at: float
+    created_by: str
+
+
 class ResendStatus(StrEnum):
     """Where a bulk resend stands. The two last are final."""
 

@@ -15,14 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import BREAKER, CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
+from chalicelib.admin import BREAKER, CALLER, CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
-from chalicelib.task import Event, Held, NoticeStatus, ResendStatus, Status, Verdict
+from chalicelib.task import Event, Held, NoticeStatus, ResendStatus, Right, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -37,7 +37,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "Written by `python -m infra.reference` from the code; a test fails when it is out of date."
     yield "A running kkbida serves the same, for programs, at `/openapi.json` (OpenAPI 3.1)."
-    yield from _section("Routes", ("method", "path", "what it does", "answers", "refuses with"), _routes())
+    yield from _section("Routes", ("method", "path", "what it does", "right", "answers", "refuses with"), _routes())
     yield from _section("Parameters", ("route", "parameter", "form", "meaning"), _parameters())
     yield from _section("A task, as submitted", ("field", "form", "meaning"), _fields(TASK))
     yield from _section("`expect`", ("field", "form", "meaning"), _fields(EXPECT))
@@ -61,9 +61,11 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. Without one:"
     yield from _section("What a channel says by itself of one task", ("kind", "template"), _templates())
+    yield from _section("A caller, as submitted", ("field", "form", "meaning"), _fields(CALLER))
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
+    yield from _section("Rights", ("right", "what one may do"), _words(Right))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
     yield from _section("Why a task is held", ("held", "meaning"), _words(Held))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
@@ -99,7 +101,14 @@ def _routes() -> Iterator[Sequence[str]]:
     for route in api.ROUTES.values():
         given = ", ".join(str(gives.status) for gives in (route.gives, *route.also))
         refused = ", ".join(str(refusal.status) for refusal in route.refusals)
-        yield f"`{route.method}`", f"`{route.path}`", route.about, given, refused
+        yield (
+            f"`{route.method}`",
+            f"`{route.path}`",
+            route.about,
+            f"`{route.right}`" if route.right else "open to all",
+            given,
+            refused,
+        )
 
 
 def _parameters() -> Iterator[Sequence[str]]:
@@ -156,14 +165,9 @@ def _words(words: type[StrEnum]) -> Iterator[Sequence[str]]:
 
 
 def _codes() -> Iterator[Sequence[str]]:
-    for refusal in sorted(_below(errors.Refusal), key=lambda it: (it.status, it.code)):
+    below = list(errors.kinds_of(errors.Refusal))[1:]
+    for refusal in sorted(below, key=lambda it: (it.status, it.code)):
         yield str(refusal.status), f"`{refusal.code}`", _first_sentence(refusal.__doc__)
-
-
-def _below(kind: type[errors.Refusal]) -> Iterator[type[errors.Refusal]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _below(child)
 
 
 def _settings() -> Iterator[Sequence[str]]:

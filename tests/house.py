@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from chalicelib import api
+from chalicelib.call import Call
 from chalicelib.consume import consume
 from chalicelib.delivery.deliver import deliver
 from chalicelib.delivery.reconcile import reconcile
@@ -103,7 +104,7 @@ class House:
     def call(self, view: str, body: Json = None, *, raw: bytes | None = None, **parts: Any) -> tuple[int, Any]:
         """Call a view as app.py does: its status, and the JSON of its body. It answers as declared, whatever it is."""
         sent = raw if raw is not None else b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        answer = api.answer(self.world, view, api.Call(body=sent, address="192.0.2.7", **parts))
+        answer = api.answer(self.world, view, Call(body=sent, address="192.0.2.7", **parts))
         assert_declared(view, answer)
         return answer.status, json.loads(answer.text()) if answer.text() else None
 

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib import api, aws, consume, life
+from chalicelib import api, aws, call, consume, life
 from chalicelib.delivery.reconcile import reconcile
 from chalicelib.ports import Queue
 from chalicelib.queues import SqsQueues
@@ -55,7 +55,7 @@ class Far:
     def submit(self, **members: Any) -> api.Answer:
         """What the API answers to a submission under the key `order-42`."""
         body = json.dumps({"url": PARTNER, **members}).encode()
-        return api.answer(self.house.world, "submit", api.Call(body=body, headers={"idempotency-key": "order-42"}))
+        return api.answer(self.house.world, "submit", call.Call(body=body, headers={"idempotency-key": "order-42"}))
 
     def work_until(self, done: Callable[[int], bool]) -> None:
         """Let the consumers work until that is true of the number of messages that they have handled."""

@@ -12,6 +12,7 @@ from chalicelib import life
 from chalicelib.task import (
     Attempt,
     Audit,
+    Caller,
     Channel,
     Expectation,
     Gist,
@@ -136,6 +137,20 @@ def resend(resend_id: str = "again", *, at: float = NOW, **changes: Any) -> Rese
         actor="晓明",
         address="192.0.2.7",
         started_at=at,
+    )
+    return evolve(fresh, **changes)
+
+
+def caller(key_id: str = "first", *, at: float = NOW, **changes: Any) -> Caller:
+    """A caller of the app 订单, made `at`."""
+    fresh = Caller(
+        key_id=key_id,
+        source_app="订单",
+        scopes=("submit", "read"),
+        networks=("10.0.0.0/8",),
+        fingerprint="0123456789ab",
+        created_at=at,
+        created_by="小王",
     )
     return evolve(fresh, **changes)
 

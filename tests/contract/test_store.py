@@ -30,6 +30,7 @@ from tests.contract.samples import (
     at_once,
     attempt,
     audit,
+    caller,
     channel,
     mention,
     notice,
@@ -916,6 +917,31 @@ def test_a_bulk_resend_that_is_over_leaves_when_it_expires(store_backend: StoreB
 
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_callers_come_oldest_first_and_leave_when_they_are_removed(store: Store) -> None:
+    assert store.callers() == []
+    made = [caller("z", at=NOW), caller("a", at=NOW + 1, networks=(), memo="ERP")]
+    for one in reversed(made):
+        store.add_caller(one, audit(one.key_id, action="create-caller"))
+    assert store.callers() == made
+    assert store.remove_caller("z", audit("z", action="remove-caller", at=NOW + 2))
+    assert not store.remove_caller("z", audit("z", action="remove-caller", at=NOW + 3))
+    assert store.callers() == made[1:]
+    assert [it.action for it in store.audits("z")] == ["create-caller", "remove-caller"]
+
+
+def test_a_name_is_taken_once(store: Store) -> None:
+    assert store.use_once("key:n-1", NOW + 600)
+    assert not store.use_once("key:n-1", NOW + 900)
+    assert store.use_once("key:n-2", NOW + 600)
+
+
+def test_of_many_who_take_a_name_at_once_one_gets_it(store_backend: StoreBackend) -> None:
+    if not store_backend.parallel:
+        pytest.skip("bears one caller at a time")
+    taken = at_once(8, lambda _: store_backend.store.use_once("key:n-1", NOW + 600))
+    assert sorted(taken) == [False] * 7 + [True]
 
 
 def test_signing_secrets_come_oldest_first_and_leave_when_they_are_removed(store: Store) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib import api
+from chalicelib.call import Call
 from chalicelib.task import Audit, Channel
 from tests.simulation.fibers import Stopped
 from tests.simulation.outside import PARTNER, ROBOT, TAKEN, TARGET, Manner
@@ -26,7 +27,7 @@ def call(stage: Stage, view: str, body: Json = None, **parts: Any) -> tuple[int,
     """Call the API as through API Gateway: status and JSON; `NO_ANSWER` when none came within its 29 seconds."""
     process = stage.running(f"api-{stage.random.randint(1, 2)}")
     raw = b"" if body is None else json.dumps(body).encode()
-    work = partial(api.answer, stage.world(process), view, api.Call(body=raw, address="192.0.2.7", **parts))
+    work = partial(api.answer, stage.world(process), view, Call(body=raw, address="192.0.2.7", **parts))
     try:
         answer = stage.fibers.join(stage.fibers.spawn(process, work), within=29)
     except Stopped:

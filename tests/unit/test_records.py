@@ -13,6 +13,7 @@ from chalicelib.task import (
     Attempt,
     Audit,
     Breaker,
+    Caller,
     Channel,
     Desk,
     Event,
@@ -223,6 +224,17 @@ RESENDS = every_field(
     expires_at=st.none() | COUNTS,
 )
 SIGNING_SECRETS = every_field(SigningSecret, secret_id=TEXT, source_app=TEXT, fingerprint=TEXT, created_at=TIMES)
+CALLERS = every_field(
+    Caller,
+    key_id=TEXT,
+    source_app=TEXT,
+    scopes=st.lists(TEXT).map(tuple),
+    networks=st.lists(TEXT).map(tuple),
+    memo=TEXT,
+    fingerprint=TEXT,
+    created_at=TIMES,
+    created_by=TEXT,
+)
 BREAKERS = every_field(Breaker, failure_share=st.floats(0, 1), window=TIMES, least_attempts=COUNTS, open_seconds=TIMES)
 TARGETS = every_field(
     Target,
@@ -263,9 +275,22 @@ def kinds(value: Any) -> Any:
 
 
 @share(0.6)
-@given(TASKS | MENTIONS | NOTICES | DESKS | ROBOTS | CHANNELS | RESENDS | SIGNING_SECRETS | TARGETS | GATES | AUDITS)
+@given(
+    TASKS
+    | MENTIONS
+    | NOTICES
+    | DESKS
+    | ROBOTS
+    | CHANNELS
+    | RESENDS
+    | SIGNING_SECRETS
+    | CALLERS
+    | TARGETS
+    | GATES
+    | AUDITS
+)
 def test_a_record_reads_back_as_it_was(
-    record: Task | Mention | Notice | Desk | Robot | Channel | Resend | SigningSecret | Target | Gate | Audit,
+    record: Task | Mention | Notice | Desk | Robot | Channel | Resend | SigningSecret | Caller | Target | Gate | Audit,
 ) -> None:
     text = to_json(record)
     text.encode()  # what cannot be stored as UTF-8 raises here
