@@ -61,6 +61,7 @@ overload: $(VENV)/ready-to-test ## submit more than can be delivered, for a minu
 bench: $(VENV)/ready-to-test ## what it costs and how fast it is, with ratios; some minutes
 	$(BIN)/python -m benchmarks.cost
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.verification
 	$(BIN)/python -m benchmarks.isolation
 	$(BIN)/python -m benchmarks.throughput
 

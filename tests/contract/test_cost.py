@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from tests.contract import aws
 from tests.contract.samples import request, task
 from tests.house import in_turn, reply
 from tests.meter import BUSY, GOOD, PARTNER, SAMPLE, Meter, Metered
+from tests.signer import Signer
 
 pytestmark = pytest.mark.emulator
 
@@ -104,6 +106,19 @@ def test_a_batch_costs_the_same_writes_and_a_tenth_of_the_sends(metered: Metered
     assert metered.house.call("submit_batch", {"tasks": tasks})[0] == 207
     assert (metered.meter.units, metered.meter.reads) == (300, [])
     assert metered.meter.sqs == {"SendMessageBatch": 10}
+
+
+def test_knowing_who_submits_costs_no_write_and_a_read_in_some_seconds(metered: Metered) -> None:
+    made = metered.house.call("create_caller", {"source_app": "orders"})[1]
+    before = metered.meter.units
+    signer = Signer(key_id=made["key_id"], secret=made["secret"])
+    for number in range(20):
+        body = json.dumps({"url": PARTNER, **SAMPLE}).encode()
+        now = metered.house.clock.at
+        headers = signer.sign("POST", "/v1/tasks", body=body, created=now, nonce=f"n-{number}")
+        assert metered.house.call("submit", raw=body, headers=headers, url_path="/v1/tasks")[0] == 202
+    assert metered.meter.units - before == 20 * 3
+    assert metered.meter.reads == ["Query", "Query"], "all callers: once to make one, once to know them"
 
 
 def test_what_an_ordering_key_costs_is_paid_by_tasks_that_have_one(metered: Metered, show: Any) -> None:
