@@ -302,6 +302,18 @@ def one_api(template: Template) -> Findings:
             yield f"{name} has no access log, or no tracing"
 
 
+def key_for_all(template: Template) -> Findings:
+    """Where API keys are asked for, they are asked for everywhere, and a plan throttles each."""
+    for api in _of_type(template, "AWS::ApiGateway::RestApi").values():
+        for path, operations in api.get("Body", {}).get("paths", {}).items():
+            asked = all("AsksForApiKeys" in str(operation.get("security")) for operation in operations.values())
+            if asked == (path in ("/v1/health", "/openapi.json")):
+                yield f"{path} asks for an API key {'always' if asked else 'never'}"
+    plans = _of_type(template, "AWS::ApiGateway::UsagePlan").values()
+    if [plan.get("Throttle", {}).get("RateLimit") for plan in plans] != [{"Ref": "KeyRate"}]:
+        yield "There must be one usage plan, which throttles each key"
+
+
 RULES: tuple[Callable[[Template], Findings], ...] = (
     partial_batches,
     redrive,
@@ -321,6 +333,7 @@ RULES: tuple[Callable[[Template], Findings], ...] = (
     known_settings,
     closed_api,
     one_api,
+    key_for_all,
 )
 
 

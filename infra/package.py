@@ -64,7 +64,8 @@ def build(out: Path) -> tuple[int, int]:
     before = archive.stat().st_size
     slim(archive)
     merged = out / "sam.yaml"
-    (out / "template.json").write_text(json.dumps(yaml.safe_load(merged.read_text()), indent=1, sort_keys=True))
+    template = asking_for_keys(yaml.safe_load(merged.read_text()))
+    (out / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True))
     merged.unlink()
     return before, archive.stat().st_size
 
@@ -83,6 +84,19 @@ def _chalice(out: Path) -> None:
 def _environment() -> dict[str, str]:
     """Ours, with a region: Chalice and the translator ask for one; the template holds for every one."""
     return {"AWS_DEFAULT_REGION": "us-east-1", **os.environ}
+
+
+OPEN = ("/v1/health", "/openapi.json")
+"""Paths that nobody needs a key for."""
+
+
+def asking_for_keys(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with routes that ask for an API key where the parameter says so; Chalice knows always and never."""
+    asked = {"Fn::If": ["AsksForApiKeys", [{"api_key": []}], {"Ref": "AWS::NoValue"}]}
+    for path, operations in template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].items():
+        for operation in operations.values() if path not in OPEN else ():
+            operation["security"] = asked
+    return template
 
 
 def slim(archive: Path) -> None:

@@ -6,6 +6,7 @@ What is proven here and nowhere else: zip, template, event sources and the hand-
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from standardwebhooks import Webhook
 from tests.emulators import ministack
 from tests.local.conftest import receiving
 from tests.packaged import package
+from tests.signer import Signer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # the first run installs the emulator
 
@@ -240,3 +242,17 @@ def test_a_stack_deployed_without_a_thought_lets_nobody_in(endpoint: str) -> Non
     assert answers.pop(("GET", "/v1/health")) == answers.pop(("GET", "/openapi.json")) == 200
     assert len(answers) > 10
     assert set(answers.values()) == {401}, answers
+
+
+def test_a_caller_is_known_by_a_signature_over_the_path_with_its_stage(opened: Stack, partner: str) -> None:
+    made = opened.call("POST", "/v1/callers", {"source_app": "orders", "scopes": ["submit"]}).json()
+    signer = Signer(key_id=made["key_id"], secret=made["secret"])
+    body = json.dumps({"url": f"{partner}/ok", "body": {"city": "上海"}}, ensure_ascii=False).encode()
+
+    def submit(path: str) -> Any:
+        headers = signer.sign("POST", path, body=body, created=time.time(), nonce=secrets.token_hex(8))
+        return requests.post(f"{opened.api}/v1/tasks", data=body, headers=headers, timeout=30)
+
+    taken = until(lambda: (it := submit("/prod/v1/tasks")).status_code == 202 and it.json(), "knowing the caller")
+    assert opened.call("GET", f"/v1/tasks/{taken['task_id']}").json()["source_app"] == "orders"
+    assert [submit(path).json()["code"] for path in ("/v1/tasks", "/test/v1/tasks")] == ["signature_wrong"] * 2

@@ -107,6 +107,17 @@ def statement(role: str, number: int, part: str) -> tuple[str | int, ...]:
         (properties("RestAPIprodStage", "MethodSettings"), [{}], "RestAPIprodStage is not throttled"),
         (properties("RestAPIprodStage", "AccessLogSetting"), GONE, "RestAPIprodStage has no access log"),
         (properties("RestAPIprodStage", "TracingEnabled"), False, "or no tracing"),
+        (
+            properties("RestAPI", "Body", "paths", "/v1/tasks", "post", "security"),
+            GONE,
+            "/v1/tasks asks for an API key",
+        ),
+        (
+            properties("RestAPI", "Body", "paths", "/v1/health", "get", "security"),
+            {"Fn::If": ["AsksForApiKeys", [], []]},
+            "/v1/health asks for an API key",
+        ),
+        (properties("UsagePlan", "Throttle"), GONE, "which throttles each key"),
     ],
 )
 def test_a_typo_is_found(whole: Any, path: tuple[str | int, ...], value: Any, finding: str) -> None:
