@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 
 from chalicelib import api
 from chalicelib.api import ROUTES
+from chalicelib.auth import WINDOW
 from chalicelib.call import Call
-from chalicelib.keyring import FRESH
+from chalicelib.keyring import FRESH, DerivedKeys
 from chalicelib.settings import Settings
 from chalicelib.task import evolve
+from chalicelib.vault import MemoryVault
+from tests.conftest import Lines
 from tests.house import House
 from tests.signer import ALWAYS, Signer, digest_of
 
@@ -142,6 +146,19 @@ def test_a_caller_that_was_removed_is_refused_within_seconds(here: Here) -> None
     assert here.as_admin("remove_caller", path={"key_id": here.me.key_id})[0] == 404
     here.house.clock.at += FRESH
     assert here.ask("list_tasks")[1]["code"] == "signature_wrong"
+
+
+def test_a_caller_whose_master_key_is_gone_is_void_and_said_so(here: Here, logged: Lines) -> None:
+    other = MemoryVault()
+    other.make()
+    for vault in (MemoryVault(), other):
+        assert DerivedKeys(here.house.world.store, vault, here.house.clock).callers() == {}
+    assert [line["key_id"] for line in logged() if line["message"] == "caller.void"] == [here.me.key_id] * 2
+
+
+def test_a_secret_of_a_caller_has_nothing_to_do_with_a_signing_secret_of_the_same_id() -> None:
+    keyring = House().world.keyring
+    assert base64.urlsafe_b64encode(keyring.make("it")).decode().rstrip("=") not in keyring.make_secret("it")
 
 
 def test_making_and_removing_one_is_audited_without_its_secret(here: Here) -> None:
@@ -361,6 +378,17 @@ def test_another_replayed_action_is_refused(here: Here) -> None:
     assert here.ask("cancel", path=path, nonce="n-4")[0] == 200
     assert here.ask("resend", path=path, nonce="n-3")[1]["code"] == "replayed"
     assert here.ask("look", path=path)[1]["round"] == 2
+
+
+def test_a_nonce_is_remembered_for_as_long_as_its_signature_is_fresh(here: Here) -> None:
+    path = {"task_id": here.ask("submit", TASK)[1]["task_id"]}
+    ahead = here.house.clock.at + WINDOW
+    assert here.ask("deliver_now", path=path, nonce="n", created=ahead)[0] == 202
+    here.house.clock.at = ahead + WINDOW
+    here.house.world.store.sweep(here.house.clock.at, 100)  # type: ignore[attr-defined]  # as the local run does
+    assert here.ask("deliver_now", path=path, nonce="n", created=ahead)[1]["code"] == "replayed"
+    here.house.clock.at += 1
+    assert here.ask("deliver_now", path=path, nonce="n", created=ahead)[1]["code"] == "signature_stale"
 
 
 def test_two_callers_may_have_the_same_nonce(here: Here) -> None:

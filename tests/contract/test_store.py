@@ -937,6 +937,15 @@ def test_a_name_is_taken_once(store: Store) -> None:
     assert store.use_once("key:n-2", NOW + 600)
 
 
+def test_a_name_is_free_again_once_its_time_is_over(store_backend: StoreBackend) -> None:
+    store = store_backend.store
+    store.use_once("key:n-1", NOW + 600)
+    store_backend.expire(NOW + 599)
+    assert not store.use_once("key:n-1", NOW + 600)
+    store_backend.expire(NOW + 601)
+    assert store.use_once("key:n-1", NOW + 1200)
+
+
 def test_of_many_who_take_a_name_at_once_one_gets_it(store_backend: StoreBackend) -> None:
     if not store_backend.parallel:
         pytest.skip("bears one caller at a time")
