@@ -151,6 +151,11 @@ def remove_signing_secret(secret_id: str) -> Response:
     return _answer("remove_signing_secret", secret_id=secret_id)
 
 
+@_at("POST", "/v1/channels/preview")
+def preview_channel() -> Response:
+    return _answer("preview_channel")
+
+
 @_at("GET", "/v1/callers")
 def list_callers() -> Response:
     return _answer("list_callers")
@@ -169,6 +174,16 @@ def remove_caller(key_id: str) -> Response:
 @_at("GET", "/v1/stats")
 def stats() -> Response:
     return _answer("stats")
+
+
+@_at("GET", "/v1/failures")
+def failures() -> Response:
+    return _answer("failures")
+
+
+@_at("GET", "/v1/settings")
+def list_settings() -> Response:
+    return _answer("list_settings")
 
 
 @_at("GET", "/v1/ledger")

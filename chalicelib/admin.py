@@ -23,6 +23,7 @@ from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
 from chalicelib.task import (
     FINAL,
+    MOST_OF_ERROR,
     SCOPES,
     Audit,
     Breaker,
@@ -113,6 +114,7 @@ FILTER: Mapping[str, Field] = {
     "since": Field(Time(), "Those accepted then or later."),
     "until": Field(Time(), "Those accepted before."),
     "q": Field(Text(most=4000), "Part of the URL."),
+    "error": Field(Text(most=MOST_OF_ERROR), "Why the newest attempt failed, as `/v1/failures` groups by."),
 }
 """What tasks are listed by, and resent by."""
 
@@ -326,6 +328,13 @@ CHANNEL = Record(
 )
 
 
+PREVIEW = Record(
+    name="PreviewedChannel",
+    fields={name: CHANNEL.fields[name] for name in ("kind", "template", "content_type")},
+    example={"kind": "dingtalk"},
+)
+
+
 def find_channel(world: World, channel_id: str) -> Channel:
     """The channel with this id; raises NotFound."""
     for channel in world.store.channels():
@@ -348,6 +357,15 @@ def create_channel(world: World, who: Identity, submitted: Json) -> Channel:
     _require_sense(world, channel)
     world.store.save_channel(channel, _audit(world, who, "create-channel", channel.channel_id))
     return channel
+
+
+def preview(submitted: Json) -> str:
+    """What a channel would say of one task. Raises InvalidRequest with every fault of its template."""
+    require(PREVIEW, submitted)
+    channel = Channel(channel_id="", **_members(submitted, {"url": ""}), created_at=0, updated_at=0)
+    if faults := tuple(_template_faults(channel)):
+        raise InvalidRequest(faults=faults)
+    return render(channel, test_values(channel))
 
 
 def change_channel(world: World, who: Identity, channel_id: str, submitted: Json) -> Channel:
@@ -384,13 +402,17 @@ def _require_sense(world: World, channel: Channel) -> None:
     """Raises InvalidRequest for what the shape alone cannot show."""
     faults = list(_where_faults(world, channel)) if channel.url else [Fault("/url", "is missing")]
     faults += content_type_faults(channel.content_type)
-    written_as = "text/plain" if KINDS[channel.kind].by_mail else channel.content_type
     if channel.secret and not KINDS[channel.kind].signs:
         faults.append(Fault("/secret", f"does nothing here: a {channel.kind} channel does not sign"))
-    if channel.template:
-        faults += [Fault("/template", detail) for detail in template_faults(channel.template, written_as)]
+    faults += _template_faults(channel)
     if faults:
         raise InvalidRequest(faults=tuple(faults))
+
+
+def _template_faults(channel: Channel) -> Iterator[Fault]:
+    written_as = "text/plain" if KINDS[channel.kind].by_mail else channel.content_type
+    if channel.template:
+        yield from (Fault("/template", detail) for detail in template_faults(channel.template, written_as))
 
 
 def _where_faults(world: World, channel: Channel) -> Iterator[Fault]:

@@ -22,10 +22,12 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     WrongStatus,
 )
+from chalicelib.failures import gathered
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Query, World, query_of
 from chalicelib.records import MOST_CURSOR
 from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
+from chalicelib.settings import SETTINGS
 from chalicelib.shape import (
     Anything,
     Field,
@@ -43,7 +45,7 @@ from chalicelib.shape import (
 )
 from chalicelib.signing import as_text
 from chalicelib.submission import ANY_BATCH, BATCH, KEY, NAME, OVERRIDES, TASK
-from chalicelib.task import Json, Right, Status, Target, Task, evolve
+from chalicelib.task import Held, Json, Right, Status, Target, Task, evolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,11 @@ SCHEDULED = "scheduled"
 """What the list may be asked for beside the statuses: pending tasks whose time has not come."""
 
 STANDING = Text(choices=(*Status, SCHEDULED))
-FILTER = {**admin.FILTER, "status": Field(STANDING, "Where the tasks stand; scheduled: pending, and due later.")}
+FILTER = {
+    **admin.FILTER,
+    "status": Field(STANDING, "Where the tasks stand; scheduled: pending, and due later."),
+    "held": Field(Text(choices=tuple(Held)), "Why they wait for their target."),
+}
 PAGED = {
     "cursor": Field(Text(most=MOST_CURSOR), "Where the page begins: the cursor of the page before."),
     "limit": Field(Number(least=1, most=100, whole=True), "Tasks on a page, at most.", default=50),
@@ -350,6 +356,14 @@ def test_channel(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(200, {"delivered": reason is None, "reason": reason})
 
 
+PREVIEWED = Shown(name="Preview", fields={"text": Field(Text(), "The body of a message, with 测试 everywhere.")})
+
+
+def preview_channel(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """What a channel would say of one task, by its kind or its template. Nothing is sent."""
+    return Answer(200, {"text": admin.preview(asked.body)})
+
+
 # ── callers ──────────────────────────────────────────────────────────────────────────────────────
 
 ALL_CALLERS = Shown(
@@ -426,17 +440,58 @@ STATS = Shown(
 
 def stats(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """Totals now, and a series by hour or by day."""
-    unit = asked.given["unit"]
+    unit, step, first, until = _period(world, asked.given)
+    starts = [first + step * row for row in range(int((until - first) // step) + 1)]
+    rows = show.series(starts, world.store.series(unit, first, until))
+    return Answer(200, {"totals": show.totals(world.store.totals()), "unit": unit, "series": rows})
+
+
+def _period(world: World, given: Mapping[str, Json]) -> tuple[str, int, float, float]:
+    """The unit and its seconds, and the time that is asked for, from the start of a unit. Raises InvalidRequest."""
+    unit = given["unit"]
     step = UNITS[unit]
-    until = _moment(asked.given["until"], world.clock.now())
-    since = _moment(asked.given["since"], max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
+    until = _moment(given["until"], world.clock.now())
+    since = _moment(given["since"], max(until - SHOWN_BY_DEFAULT[unit] + step, 0))
     first = since - since % step
     if not 0 <= until - first <= MOST_ROWS * step:
         fault = Fault("query:since", f"must lie before until, by at most {MOST_ROWS} {unit}s")
         raise InvalidRequest(faults=(fault,))
-    starts = [first + step * row for row in range(int((until - first) // step) + 1)]
-    rows = show.series(starts, world.store.series(unit, first, until))
-    return Answer(200, {"totals": show.totals(world.store.totals()), "unit": unit, "series": rows})
+    return unit, step, first, until
+
+
+FAILED = {**PERIOD, "source_app": Field(NAME, "Only tasks of this app.")}
+FAILURES = Shown(
+    name="Failures",
+    fields={
+        "unit": Field(Text(choices=tuple(UNITS)), "What a row of a series is."),
+        "groups": Field(ListOf(shape=show.FAILURES), "Those with the most tasks first."),
+        "counted": Field(show.COUNT, "Tasks in all groups."),
+        "exact": Field(Flag(), "false: there are more, older ones; looking at them all takes too long."),
+    },
+)
+MOST_GATHERED = 2000
+"""Tasks of each status that are looked at for `/v1/failures`, at most."""
+
+
+def failures(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """What fails: exhausted and retrying tasks, by target and by why, and when they were accepted."""
+    unit, step, first, until = _period(world, asked.given)
+    query = Query(since=first, until=until, source_app=asked.given["source_app"])
+    found = [_newest(world, evolve(query, status=status)) for status in (Status.EXHAUSTED, Status.RETRYING)]
+    tasks = sorted((it for some, _ in found for it in some), key=lambda it: -it.created_at)
+    groups = [show.failures(group) for group in gathered(tasks, step)]
+    exact = all(complete for _, complete in found)
+    return Answer(200, {"unit": unit, "groups": groups, "counted": len(tasks), "exact": exact})
+
+
+def _newest(world: World, query: Query) -> tuple[list[Task], bool]:
+    """The newest tasks of a query, up to `MOST_GATHERED`, and whether these are all."""
+    page = world.store.page(query, None, MOST_GATHERED)
+    found = list(page.tasks)
+    while page.cursor is not None and len(found) < MOST_GATHERED:
+        page = world.store.page(query, page.cursor, MOST_GATHERED - len(found))
+        found += page.tasks
+    return found, page.cursor is None
 
 
 def _moment(time: str | None, default: float) -> float:
@@ -446,6 +501,17 @@ def _moment(time: str | None, default: float) -> float:
 def ledger(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """Whether every task accepted from `since` on and before `until` still stands somewhere."""
     return Answer(200, show.ledger(world.store.ledger(world.clock.now(), world.settings.retention)))
+
+
+ALL_SETTINGS = Shown(
+    name="SettingList",
+    fields={"settings": Field(ListOf(shape=show.SETTING), "All of them, as the reference has them.")},
+)
+
+
+def list_settings(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """The settings as this process has them, and what each means."""
+    return Answer(200, {"settings": [show.setting(it, world.settings) for it in SETTINGS]})
 
 
 HEALTH = Shown(
@@ -651,6 +717,16 @@ ROUTES: Mapping[str, Route] = {
             Right.ADMIN,
             Gives(204, "The secret is gone."),
         ),
+        Route(
+            "POST",
+            "/v1/channels/preview",
+            preview_channel,
+            CHANNELS,
+            Right.WATCH,
+            Gives(200, "The message.", PREVIEWED),
+            takes=admin.PREVIEW,
+            same_again=True,
+        ),
         Route("GET", "/v1/callers", list_callers, CALLERS, Right.WATCH, Gives(200, "The callers.", ALL_CALLERS)),
         Route(
             "POST",
@@ -664,6 +740,8 @@ ROUTES: Mapping[str, Route] = {
         ),
         Route("DELETE", "/v1/callers/{key_id}", remove_caller, CALLERS, Right.ADMIN, Gives(204, "The caller is gone.")),
         Route("GET", "/v1/stats", stats, SERVICE, Right.WATCH, Gives(200, "The figures.", STATS), query=PERIOD),
+        Route("GET", "/v1/failures", failures, SERVICE, Right.WATCH, Gives(200, "The groups.", FAILURES), query=FAILED),
+        Route("GET", "/v1/settings", list_settings, SERVICE, Right.WATCH, Gives(200, "The settings.", ALL_SETTINGS)),
         Route("GET", "/v1/ledger", ledger, SERVICE, Right.WATCH, Gives(200, "Both sides.", show.LEDGER)),
         Route("GET", "/v1/health", health, SERVICE, None, Gives(200, "All is well.", HEALTH), also=(ILL,)),
         Route(

@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from chalicelib import ledger, life
-from chalicelib.errors import Fault, InvalidRequest, NotFound, SettingsError, Unavailable
+from chalicelib.errors import Fault, InvalidRequest, Kind, NotFound, SettingsError, Unavailable
 from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.ports import (
@@ -49,6 +49,7 @@ from chalicelib.ports import (
 from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
 from chalicelib.task import (
+    MOST_OF_ERROR,
     Attempt,
     Audit,
     Caller,
@@ -1151,6 +1152,10 @@ def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iter
         wanted.append(SCHEDULED)
     if query.q is not None:
         wanted.append("instr(url, :q)")
+    if query.error is not None:
+        wanted.append(f"{ERROR} = :error")
+    if query.held is not None:
+        wanted.append("json_extract(task, '$.held') = :held")
     return connection.execute(
         f"""SELECT id, created_at, task_id, {" AND ".join(wanted) or "1"}
             FROM tasks INDEXED BY tasks_by_{column or "time"}
@@ -1158,7 +1163,7 @@ def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iter
               {f"AND {column} = :{column}" if column else ""}
             ORDER BY created_at DESC, task_id DESC""",  # noqa: S608 - only names of columns are put in
         {
-            **{name: getattr(query, name) for name in (*FILTERS, "q", "due_after")},
+            **{name: getattr(query, name) for name in (*FILTERS, "q", "due_after", "error", "held")},
             "since": -inf if query.since is None else query.since,
             "until": until,
             "task_id": task_id,
@@ -1168,6 +1173,13 @@ def _listed(connection: sqlite3.Connection, query: Query, before: Place) -> Iter
 
 SCHEDULED = "max(json_extract(task, '$.updated_at'), :due_after) < json_extract(task, '$.due_at')"
 """Of a pending task: `Task.is_scheduled`, and due after that."""
+
+ERROR = f"""coalesce(
+    CASE json_extract(task, '$.last.kind')
+        WHEN '{Kind.REPLY}' THEN substr(coalesce(json_extract(task, '$.last.reason'), ''), 1, {MOST_OF_ERROR})
+        ELSE json_extract(task, '$.last.kind')
+    END, json_extract(task, '$.because'), '')"""
+"""`Task.error`."""
 
 FILTERS = ("target", "target_app", "source_app", "status")
 """The columns that a query may ask for and that have an index, the one that tells most apart first."""

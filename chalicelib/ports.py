@@ -27,6 +27,7 @@ from chalicelib.task import (
     Desk,
     Event,
     Gate,
+    Held,
     Json,
     Mention,
     Notice,
@@ -54,7 +55,8 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which tasks to list, newest first. None means any. `since` <= created_at < `until`; `q`: part of the URL.
+    """Which tasks to list, newest first. None means any. `since` <= created_at < `until`; `q`: part of the URL;
+    `error`: `Task.error`.
 
     `due_after`, beside the status pending: only scheduled ones, due after that moment.
     """
@@ -67,6 +69,8 @@ class Query:
     since: float | None = None
     until: float | None = None
     q: str | None = None
+    error: str | None = None
+    held: Held | None = None
 
     def matches(self, task: Task) -> bool:
         """Whether the task is among those asked for."""
@@ -80,13 +84,20 @@ class Query:
             and (self.since is None or task.created_at >= self.since)
             and (self.until is None or task.created_at < self.until)
             and (self.q is None or self.q in request.url)
+            and self.error in (None, task.error)
+            and self.held in (None, task.held)
         )
 
 
 def query_of(asked: Mapping[str, Json]) -> Query:
     """The query that the words of the API stand for: a member that is absent or null means any, times are RFC 3339."""
     given = {name: value for name, value in asked.items() if value is not None}
-    readers: Mapping[str, Callable[[str], object]] = {"status": Status, "since": seconds, "until": seconds}
+    readers: Mapping[str, Callable[[str], object]] = {
+        "status": Status,
+        "held": Held,
+        "since": seconds,
+        "until": seconds,
+    }
     values: dict[str, Any] = {name: readers.get(name, str)(value) for name, value in given.items()}
     return Query(**values)
 

@@ -114,6 +114,15 @@ SETTINGS = (
 )
 
 
+def written(value: object) -> str:
+    """A value as it would stand in its environment variable."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple | frozenset):
+        return ",".join(str(part) for part in (value if isinstance(value, tuple) else sorted(value)))
+    return str(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings as read; see `SETTINGS` for what each means. Times are seconds, sizes bytes."""

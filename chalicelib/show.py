@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Kind, Refusal
+from chalicelib.failures import Group
 from chalicelib.ledger import Ledger
+from chalicelib.settings import Setting, Settings, written
 from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
 from chalicelib.task import (
     CONTINUE,
@@ -656,6 +658,60 @@ def series(starts: Sequence[float], counted: Iterable[tuple[float, Mapping[str, 
     """One row for each start of an hour or a day, zeros included."""
     found = dict(counted)
     return [{"at": time(at), **{name: found.get(at, {}).get(name, 0) for name in SERIES}} for at in starts]
+
+
+FAILURES = Shown(
+    name="FailureGroup",
+    fields={
+        "target": Field(TEXT, "Where the tasks go."),
+        "error": Field(TEXT, "The rule that failed, or the kind of failure: the filter `error` of the list."),
+        "count": Field(COUNT, "How many tasks."),
+        "series": Field(
+            ListOf(
+                shape=Shown(
+                    name="FailureRow",
+                    fields={
+                        "at": Field(TIME, "Where the hour or day begins."),
+                        "count": Field(COUNT, "Accepted in it."),
+                    },
+                )
+            ),
+            "When they were accepted, oldest first, without empty rows.",
+        ),
+        "first": Field(ListOf(shape=ID), "The ids of the newest."),
+    },
+)
+
+
+def failures(group: Group) -> dict[str, Json]:
+    """Tasks that fail alike."""
+    return {
+        "target": group.target,
+        "error": group.error,
+        "count": group.count,
+        "series": [{"at": time(at), "count": n} for at, n in sorted(group.times.items())],
+        "first": group.first,
+    }
+
+
+SETTING = Shown(
+    name="Setting",
+    fields={
+        "name": Field(TEXT, "Its name."),
+        "variable": Field(TEXT, "The environment variable that sets it."),
+        "value": Field(TEXT, "What it is, in the form of that variable; passwords are left out."),
+        "default": Field(TEXT, "What it is unless set."),
+        "help": Field(TEXT, "What it means."),
+    },
+)
+
+_PASSWORD = re.compile(r"//[^/@]*@")
+
+
+def setting(it: Setting, settings: Settings) -> dict[str, Json]:
+    """A setting and its value."""
+    value = _PASSWORD.sub(f"//{HIDDEN}@", written(getattr(settings, it.name)))
+    return {"name": it.name, "variable": it.variable, "value": value, "default": it.default, "help": it.help}
 
 
 # ── problems ─────────────────────────────────────────────────────────────────────────────────────

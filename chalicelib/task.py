@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.errors import Kind
+
 Json = Any
 """What `json.loads` makes: dict, list, str, int, float, bool or None."""
 
@@ -130,6 +132,9 @@ class Request:
         return target_of(self.url)
 
 
+MOST_OF_ERROR = 60
+"""Characters of a reason that tasks are counted by."""
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -224,6 +229,13 @@ class Task:
     def is_scheduled(self) -> bool:
         """Whether its first try was put off to a later time, which may have come meanwhile."""
         return self.status is Status.PENDING and self.due_at > self.updated_at
+
+    @property
+    def error(self) -> str:
+        """Why its newest attempt failed, in words that many tasks share: the rule, or the kind. Empty: none has."""
+        if self.last is None or self.last.kind is None:
+            return self.because or ""
+        return (self.last.reason or "")[:MOST_OF_ERROR] if self.last.kind == Kind.REPLY else self.last.kind
 
     @property
     def deadline_at(self) -> float:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import BREAKER, CALLER, CHANNEL, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
+from chalicelib.admin import BREAKER, CALLER, CHANNEL, PREVIEW, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import VARIABLES
 from chalicelib.presets import PRESETS
@@ -58,6 +58,8 @@ def _lines() -> Iterator[str]:
     yield "A member that is left out stays as it is; one that is null is taken away."
     yield from _section("Its `breaker`", ("field", "form", "meaning"), _fields(BREAKER))
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
+    yield ""
+    yield f"A preview takes {', '.join(f'`{name}`' for name in PREVIEW.fields)} of these."
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. Without one:"
     yield from _section("What a channel says by itself of one task", ("kind", "template"), _templates())

@@ -19,7 +19,7 @@ from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
-from chalicelib.errors import Kind, LostLease, NotFound, SendFailed
+from chalicelib.errors import LostLease, NotFound, SendFailed
 from chalicelib.notify import channels, gather, pace
 from chalicelib.notify.message import render, render_digest, subject_of
 from chalicelib.ports import Message, News, World
@@ -84,23 +84,12 @@ def _exhausted(world: World, task: Task) -> Mention:
         notice_id="",
         target=request.target,
         source_app=request.source_app,
-        error=_error(task),
+        error=task.error,
         version=0,
         created_at=now,
         due_at=now,
         expires_at=task.expires_at,
     )
-
-
-MOST_OF_ERROR = 60
-"""Characters of a reason that a digest counts by."""
-
-
-def _error(task: Task) -> str:
-    """Why a task failed in the end, in words that many tasks share."""
-    if task.last is None or task.last.kind is None:
-        return task.because or ""
-    return (task.last.reason or "")[:MOST_OF_ERROR] if task.last.kind == Kind.REPLY else task.last.kind
 
 
 def _changed(world: World, news: News) -> Mention:

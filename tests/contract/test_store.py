@@ -14,10 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import life
-from chalicelib.errors import InvalidRequest, NotFound
+from chalicelib.errors import InvalidRequest, Kind, NotFound
 from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Query, Store
-from chalicelib.task import Channel, Desk, Json, Mention, Notice, NoticeStatus, Robot, Status, Task, Verdict, evolve
+from chalicelib.task import (
+    Channel,
+    Desk,
+    Held,
+    Json,
+    Mention,
+    Notice,
+    NoticeStatus,
+    Robot,
+    Status,
+    Task,
+    Verdict,
+    evolve,
+)
 from tests.cases import share
 from tests.contract.backends import StoreBackend
 from tests.contract.samples import (
@@ -178,6 +191,16 @@ def as_cancelled(it: Task) -> Task:
 def as_waiting(it: Task) -> Task:
     leased = as_leased(it)
     return life.retry_later(leased, attempt(leased), now=NOW + 2, grace=GRACE, parked=False)
+
+
+def as_timed_out(it: Task) -> Task:
+    leased = as_leased(it)
+    silent = evolve(attempt(leased), kind=Kind.READ_TIMEOUT, reason="nothing came within 10 s", status_code=None)
+    return life.retry_later(leased, silent, now=NOW + 2, grace=GRACE, parked=False)
+
+
+def as_held(it: Task) -> Task:
+    return life.hold(it, Held.PAUSED, now=NOW + 2)
 
 
 def as_used_up(it: Task) -> Task:
@@ -431,14 +454,20 @@ QUERIES: Mapping[str, Query] = {
         until=NOW + 9,
         q="callback",
     ),
+    "a rule that failed": Query(error="status 503 not in 2xx"),
+    "a kind of failure": Query(error="read_timeout"),
+    "a kind of failure, beside others": Query(error="read_timeout", status=Status.RETRYING, source_app="default"),
+    "why a round was given up": Query(error="gave up"),
+    "held": Query(held=Held.PAUSED),
+    "held for another reason": Query(held=Held.RATE),
     "an app that has no tasks": Query(source_app="nobody"),
 }
 
-LIVES = (no_change, as_waiting, as_delivered, as_exhausted, as_cancelled, as_delivered)
+LIVES = (no_change, as_waiting, as_delivered, as_exhausted, as_cancelled, as_timed_out, as_held, as_delivered)
 
 
 def population(store: Store) -> list[Task]:
-    """Forty-eight tasks of every status and kind, some scheduled; those of one status are not all of one kind."""
+    """Forty-eight tasks of every status and kind, some scheduled or held; those of one status are not all alike."""
     tasks = []
     for n in range(48):
         base = "https://a.example/callback" if n % 3 else "https://b.example:8443/100%_/callback"
@@ -478,6 +507,7 @@ def test_the_population_tells_the_filters_apart() -> None:
         "since the end of time",
         "a part of the URL, in the right case",
         "an app that has no tasks",
+        "held for another reason",
     }
     assert max(found.values()) < len(tasks)
 
@@ -496,6 +526,8 @@ ANY_QUERIES = st.builds(
     since=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
     until=st.none() | st.floats(NOW - 1, NOW + 7) | st.integers(int(NOW) - 1, int(NOW) + 7),
     q=either("/callback/1", "x=7", "%_", "example"),
+    error=either("read_timeout", "gave up"),
+    held=either(*Held),
 ).map(lambda query: query if query.due_after is None else evolve(query, status=Status.PENDING))
 
 

@@ -29,7 +29,15 @@ def test_it_describes_every_shape_of_the_document() -> None:
     told = set(re.findall(r"^## `(\w+)`, as answered", page, re.MULTILINE))
     assert schemas.keys() - told == {
         *("NewTask", "Expect", "Retry", "Changes", "NewChannel", "Batch", "BatchedTask"),
-        *("NewResend", "Filter", "NewSigningSecret", "NewCaller", "TargetChanges", "BreakerChanges"),
+        *(
+            "NewResend",
+            "Filter",
+            "NewSigningSecret",
+            "NewCaller",
+            "PreviewedChannel",
+            "TargetChanges",
+            "BreakerChanges",
+        ),
     }, "these come in"
 
 
