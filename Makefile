@@ -62,6 +62,7 @@ bench: $(VENV)/ready-to-test ## what it costs and how fast it is, with ratios; s
 	$(BIN)/python -m benchmarks.cost
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.verification
+	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.isolation
 	$(BIN)/python -m benchmarks.throughput
 

@@ -1,4 +1,4 @@
-"""Start the local run in a process of its own, as a user would, and find out where it serves."""
+"""Start the local run in a process of its own, as a user would, and find out where it serves; or a partner for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,19 @@ class LocalRun:
             if line.startswith(figure):
                 return int(line.split()[1]) * 1024
         return 0
+
+
+@contextmanager
+def receiving() -> Iterator[str]:
+    """Where the flaky receiver serves, in a process of its own, while the block runs."""
+    command = [sys.executable, "-m", "infra.local.receiver", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own code
+    assert process.stdout is not None, "it is a pipe"
+    try:
+        yield next(word for line in process.stdout for word in line.split() if word.startswith("http://")).rstrip("/")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _environment() -> dict[str, str]:

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from benchmarks.local import receiving
 
 BODY = json.dumps({"url": "http://127.0.0.1:1/ok", "body": {"order": 42}, "expect": {"contains": "success"}})
 BATCH = "aws_lambda_powertools.utilities.batch"
@@ -51,13 +52,13 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=40)
     asked = parser.parse_args()
-    _silence()
+    silence()
     _imports()
     _accept(asked.tasks)
     _deliver(asked.tasks, asked.threads)
 
 
-def _silence() -> None:
+def silence() -> None:
     """Log to nowhere: the figures are what is printed."""
     from chalicelib import log  # noqa: PLC0415 - after the imports' clock has begun to matter
 
@@ -139,7 +140,8 @@ def _p99(seconds: Sequence[float]) -> float:
 def _deliver(tasks: int, threads: int) -> None:
     import requests  # noqa: PLC0415 - the accept path has none
 
-    with _receiver() as url:
+    with receiving() as place:
+        url = f"{place}/ok"
         began = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda _: requests.post(url, json={"order": 42}, timeout=10), range(tasks)))
@@ -147,20 +149,6 @@ def _deliver(tasks: int, threads: int) -> None:
         mine = tasks / _seconds_of_delivery(url, tasks, threads)
     print(f"deliver   {mine:.0f} tasks a second; requests.post alone, {threads} threads each, {least:.0f}")
     print(f"          ratio {mine / least:.2f}  (goal: 0.7)")
-
-
-@contextmanager
-def _receiver() -> Iterator[str]:
-    """The URL of a receiver in a process of its own."""
-    command = [sys.executable, "-m", "infra.local.receiver", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own code
-    assert process.stdout is not None, "it is a pipe"
-    try:
-        place = next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
-        yield place.rstrip("/") + "/ok"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _seconds_of_delivery(url: str, tasks: int, threads: int) -> float:

@@ -1,4 +1,6 @@
-"""How large an item is to DynamoDB, and what writing it costs, by its published rules: a second opinion on its bill.
+"""How large an item is to DynamoDB, and what writing or reading it costs, by its published rules.
+
+For writes it is a second opinion on an emulator's bill. For reads it is the only one: those are not billed right.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 """
@@ -18,6 +20,9 @@ Bill = dict[str, float]
 UNIT = 1024
 """Bytes of a write unit."""
 
+READ_UNIT = 4096
+"""Bytes of a read unit."""
+
 
 def item_size(item: Item) -> int:
     """Bytes of an item with strings, numbers, booleans and nulls: its names in UTF-8, and its values."""
@@ -27,6 +32,24 @@ def item_size(item: Item) -> int:
 def units(item: Item) -> int:
     """Write units for putting or deleting the item."""
     return -(-item_size(item) // UNIT)
+
+
+def read_units(request: Mapping[str, Any], found: Mapping[str, Any]) -> float:
+    """What a get, a batch of gets or a query costs whose reply holds all that was read: no projection, no filter.
+
+    The items of a query are added up before they are rounded. It costs half where it may be outdated.
+    """
+    tables = request.get("RequestItems", {}).values() or [request]
+    consistent = any(table.get("ConsistentRead") for table in tables)
+    return sum(max(1, -(-piece // READ_UNIT)) for piece in _pieces(found)) * (1 if consistent else 0.5)
+
+
+def _pieces(found: Mapping[str, Any]) -> list[int]:
+    if "Items" in found:
+        return [sum(map(item_size, found["Items"]))]
+    if "Responses" in found:
+        return [item_size(item) for items in found["Responses"].values() for item in items]
+    return [item_size(found.get("Item", {}))]
 
 
 def _value_size(value: Mapping[str, Any]) -> int:

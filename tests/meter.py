@@ -23,7 +23,7 @@ from chalicelib.vault import MemoryVault
 from infra.resources import make
 from infra.stream import Stream
 from tests.house import House, StoppedClock, in_turn, reply, sqs_event
-from tests.item_size import Bill, write_units
+from tests.item_size import Bill, read_units, write_units
 
 PARTNER = "https://partner.example/callback"
 SAMPLE = {
@@ -57,11 +57,13 @@ BUSY, GOOD = reply(503, "busy"), reply(200, '{"code": 0, "message": "success"}')
 class Meter:
     """Listens to the clients of the adapters: every call to DynamoDB with its bill, every call to SQS.
 
-    `looks`: reads of what is set of targets, which each process makes every few seconds, whatever it has to do.
+    `read_units`: by arithmetic. `looks`: reads of what is set of targets, which each process makes every few seconds,
+    whatever it has to do.
     """
 
     writes: list[tuple[str, Bill]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    read_units: float = 0
     looks: int = 0
     sqs: Counter[str] = field(default_factory=Counter)
 
@@ -79,6 +81,7 @@ class Meter:
             self.looks += 1
         else:
             self.reads.append(model.name)
+            self.read_units += read_units(context["asked"], parsed)
 
     @property
     def units(self) -> float:
@@ -87,6 +90,7 @@ class Meter:
 
 def _ask_for_the_bill(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     params["ReturnConsumedCapacity"] = "INDEXES"
+    context["asked"] = params
     context["looks"] = {"S": "targets"} in params.get("ExpressionAttributeValues", {}).values()
 
 

@@ -78,6 +78,7 @@ def test_a_large_body_is_written_once_and_read_at_each_attempt(metered: Metered,
     large = [bill for _, bill in meter.writes if bill["table"] > 1]
     assert large == [{"table": 20}]
     assert meter.reads == ["BatchGetItem", "BatchGetItem"]
+    assert meter.read_units == 2 * 5, "of 4 KB"
     assert metered.second_opinion() == [bill for _, bill in meter.writes]
 
 
@@ -126,6 +127,7 @@ def test_what_an_ordering_key_costs_is_paid_by_tasks_that_have_one(metered: Mete
     show(meter)
     assert meter.units == 17
     assert Counter(meter.reads) == {"GetItem": 3, "BatchGetItem": 2, "Query": 2}
+    assert meter.read_units == 7
 
 
 def test_a_task_for_later_costs_an_entry_in_the_list_of_those_that_are_scheduled(metered: Metered, show: Any) -> None:
