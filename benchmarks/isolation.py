@@ -2,8 +2,8 @@
 
     python -m benchmarks.isolation [--rate 40] [--seconds 40] [--timeout 10]
 
-Tasks go to a good target at a steady rate, first alone; then beside as many that go to one which takes the connection
-and says nothing until the attempt is given up. Prints p50 and p99 of the good ones, and the ratio.
+Tasks arrive by chance for a good target, so many a second; first alone, then beside as many for one that takes the
+connection and says nothing until the attempt is given up. Prints p50 and p99 of the good ones, and the ratio.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import http.client
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit
 
 from benchmarks.local import LocalRun
@@ -50,17 +51,20 @@ def _waits(good: float, bad: float, seconds: float, timeout: float) -> list[floa
         run.start()
         try:
             hanging = run.receiver.replace("127.0.0.1", "localhost") + "/hang/60"  # another host: another target
-            plan = sorted(
-                (number / rate, url)
-                for rate, url in ((good, f"{run.receiver}/ok"), (bad, hanging))
-                for number in range(int(rate * seconds))
-            )
+            plan = sorted([*_arrivals(good, f"{run.receiver}/ok", seconds), *_arrivals(bad, hanging, seconds)])
             task_ids = _submit(run, plan, timeout)
             return sorted(
                 _first_attempts(run, [it for it, (_, url) in zip(task_ids, plan, strict=True) if "ok" in url])
             )
         finally:
             run.stop()
+
+
+def _arrivals(rate: float, url: str, seconds: float) -> Iterator[tuple[float, str]]:
+    """By chance, and the same ones each time: those that come in step would always meet, or never."""
+    random, at = Random(url.rpartition("/")[2]), 0.0
+    while rate and (at := at + random.expovariate(rate)) < seconds:
+        yield at, url
 
 
 def _submit(run: LocalRun, plan: Sequence[tuple[float, str]], timeout: float) -> list[str]:

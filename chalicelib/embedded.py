@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, takewhile
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from threading import Condition, Event, Lock, Thread, current_thread
 from typing import Any, TypeVar
@@ -1215,9 +1215,9 @@ def _read_cursor(cursor: str | None) -> Place:
 VISIBILITY = {Queue.TASKS: 540, Queue.EXHAUSTED: 360}
 """Seconds that a message in hand is hidden from others; keep in step with `infra/template.yaml`."""
 
-RUNS = {Queue.TASKS: 64, Queue.EXHAUSTED: 4}
-"""Batches of each queue that are handled at once on one computer, of ten messages at most. A batch lasts as long as
-its slowest message, so targets that hang must not hold them all: see `_Runs`."""
+IN_HAND = {Queue.TASKS: 480, Queue.EXHAUSTED: 40}
+"""Messages of each queue that are worked on at once on one computer. Those of targets that hang must not be all of
+them: see `_Hands`."""
 
 MOST_RECEIVES = 1000
 """Receives after which a task's message goes to the exhausted queue; keep in step with `infra/template.yaml`."""
@@ -1244,7 +1244,7 @@ class EmbeddedQueues:
         self._visibility = visibility
         self._lines = {queue: _Line() for queue in Queue}
         self._turns = dict.fromkeys(Queue, "")
-        self._runs = {queue: _Runs(RUNS[queue]) for queue in Queue}
+        self._hands = {queue: _Hands(IN_HAND[queue]) for queue in Queue}
         self._counted: dict[Queue, tuple[float, int]] = {}
 
     def send(self, queue: Queue, message: Message | News, *, group: str, delay: float = 0) -> None:
@@ -1278,9 +1278,9 @@ class EmbeddedQueues:
         """Finish messages; a receipt that is not valid is passed over."""
         sql = "DELETE FROM messages WHERE id = ? AND count = ? AND queue = ?"
         handles = [(*_handle(receipt), queue) for receipt in receipts]
-        self._runs[queue].end()
+        self._hands[queue].put_down()
         self._database.run(sql, handles)
-        self._lines[queue].ring()  # a group that had too many runs may have more now
+        self._lines[queue].ring()  # a group that had its share may have more now
 
     def in_flight(self, queue: Queue) -> int:
         """About how many messages are received and not finished, as of the last second."""
@@ -1303,10 +1303,10 @@ class EmbeddedQueues:
             after=self._turns[queue],
             now=self._clock.now(),
             visibility=self._visibility[queue],
-            may_take=self._runs[queue].who_may_take(),
+            allowance=self._hands[queue].allowance(),
         )
         taken = self._database.write(take)
-        self._runs[queue].begin(taken.groups)
+        self._hands[queue].take(taken.groups)
         self._turns[queue] = taken.turn
         if taken.spent:
             self._lines[Queue.EXHAUSTED].ring()
@@ -1330,12 +1330,12 @@ class EmbeddedQueues:
         return inf if at is None else max(0.0, at - self._clock.now())
 
 
-class _Runs:
-    """Which groups the runs of a queue are busy with. A run is a thread: whoever deletes or receives again has done.
+class _Hands:
+    """Whose messages are worked on. A thread has done with those that it took when it deletes or receives again.
 
-    A group may have messages in three times as many runs as are free: one group in three quarters of all, two in three
-    sevenths each. So whatever hangs, a group that has none finds one. (The threshold of Choudhury and Hahne, 1998, for
-    buffers that many share.)
+    A group may have three times as many in hand as there is room for more: one group three quarters of all, two three
+    sevenths each. So whatever hangs, a group that has none finds room; and a group that has its share takes as many as
+    it has finished, instead of ten. (The threshold of Choudhury and Hahne, 1998, for buffers that many share.)
     """
 
     SHARE = 3
@@ -1343,25 +1343,25 @@ class _Runs:
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
-        self._busy: WeakKeyDictionary[Thread, frozenset[str]] = WeakKeyDictionary()
+        self._taken: WeakKeyDictionary[Thread, Sequence[str]] = WeakKeyDictionary()
 
-    def begin(self, groups: Iterable[str]) -> None:
-        """This thread is busy with messages of these groups."""
+    def take(self, groups: Sequence[str]) -> None:
+        """This thread works on messages of these groups."""
         with self._lock:
-            self._busy[current_thread()] = frozenset(groups)
+            self._taken[current_thread()] = groups
 
-    def end(self) -> None:
-        """This thread is free."""
+    def put_down(self) -> None:
+        """This thread has none."""
         with self._lock:
-            self._busy.pop(current_thread(), None)
+            self._taken.pop(current_thread(), None)
 
-    def who_may_take(self) -> Callable[[str], bool]:
-        """For this thread, which is free: whether it may take messages of a group."""
-        self.end()
+    def allowance(self) -> Callable[[str], int]:
+        """For this thread, which has none: how many messages of a group it may take."""
+        self.put_down()
         with self._lock:
-            runs = Counter(group for groups in self._busy.values() for group in groups)
-            free = self._most - sum(1 for groups in self._busy.values() if groups)
-        return lambda group: runs[group] < max(self.SHARE * free, 1)
+            in_hand = Counter(chain.from_iterable(self._taken.values()))
+        room = self._most - in_hand.total()
+        return lambda group: max(0, ceil((self.SHARE * room - in_hand[group]) / (self.SHARE + 1)))
 
 
 class _Line:
@@ -1422,11 +1422,11 @@ def _take(
     after: str,
     now: float,
     visibility: float,
-    may_take: Callable[[str], bool],
+    allowance: Callable[[str], int],
 ) -> _Taken:
     spent = _surface(tx, queue, now)
-    groups = list(islice(filter(may_take, _groups_in_turn(tx, queue, after)), limit))
-    offers = [(_in_hand(tx, queue, group), _ready(tx, queue, group, limit)) for group in groups]
+    groups = list(islice(filter(allowance, _groups_in_turn(tx, queue, after)), limit))
+    offers = [(_in_hand(tx, queue, group), _ready(tx, queue, group, min(limit, allowance(group)))) for group in groups]
     of_group = {message: group for group, (_, messages) in zip(groups, offers, strict=True) for message in messages}
     taken = fairly(offers, limit)
     messages = [_hand_over(tx, message, now, visibility) for message in taken]

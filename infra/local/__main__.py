@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 from chalicelib import world
-from chalicelib.embedded import RUNS, EmbeddedStore
+from chalicelib.embedded import IN_HAND, EmbeddedStore
 from chalicelib.errors import SettingsError
 from chalicelib.ports import Queue, World
 from infra.local import receiver, server, sources, start
@@ -138,8 +138,13 @@ def _sources(here: World) -> list[sources.Loop]:
         loops.append(sources.schedule(function(name, scheduled, FUNCTION_SECONDS), pause=pause))
     for queue, handler in ((Queue.TASKS, app.deliver), (Queue.EXHAUSTED, app.tell)):
         invoke = function(queue, handler, FUNCTION_SECONDS)
-        loops += sources.pollers(here.queues, queue, invoke, runs=RUNS[queue])
+        loops += sources.pollers(here.queues, queue, invoke, runs=_runs(here, queue))
     return loops
+
+
+def _runs(here: World, queue: Queue) -> int:
+    """As many as there may be messages in hand; where nobody counts those, as many as ten at a time come to."""
+    return IN_HAND[queue] if isinstance(here.store, EmbeddedStore) else IN_HAND[queue] // sources.BATCH
 
 
 def _upkeep(here: World) -> sources.Loop:

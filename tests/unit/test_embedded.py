@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -774,24 +775,45 @@ def test_rows_that_cannot_be_read_hide_no_others(path: Path) -> None:
         assert store.page(Query(), None, 10).tasks == tasks[:5:-1]
 
 
-def test_a_target_that_hangs_leaves_a_quarter_of_the_runs_to_the_others() -> None:
+def test_a_target_that_hangs_leaves_a_quarter_of_all_to_the_others() -> None:
     _, queues = open_embedded(MEMORY, load({}), FakeClock())
-    for n in range(64):
+    for n in range(600):
         queues.send(Queue.TASKS, Message(f"bad-{n}", 1), group="bad")
-    takes = [in_a_run(queues) for _ in range(56)]
+    takes = [in_a_run(queues, limit=10) for _ in range(60)]
     queues.send(Queue.TASKS, Message("good", 1), group="good")
-    assert [len(taken) for taken in takes] == [1] * 48 + [0] * 8
+    assert sum(map(len, takes)) == 360
     assert [decode(it.body).task_id for it in in_a_run(queues)] == ["good"]
+
+
+def test_two_targets_that_hang_get_three_sevenths_each() -> None:
+    _, queues = open_embedded(MEMORY, load({}), FakeClock())
+    for n in range(300):
+        queues.send(Queue.TASKS, Message(f"a-{n}", 1), group="a")
+        queues.send(Queue.TASKS, Message(f"b-{n}", 1), group="b")
+    takes = Counter(decode(it.body).task_id[0] for _ in range(80) for it in in_a_run(queues, limit=10))
+    assert takes == {"a": 207, "b": 207}, "of 480, rounded up"
+
+
+def test_a_target_that_has_its_share_takes_as_many_as_it_has_finished() -> None:
+    """Not ten at a time, each time that one is over: those would all begin at the same moment."""
+    _, queues = open_embedded(MEMORY, load({}), FakeClock())
+    for n in range(600):
+        queues.send(Queue.TASKS, Message(f"bad-{n}", 1), group="bad")
+    taken = [len(queues.receive(Queue.TASKS, limit=3))]
+    while in_a_run(queues, limit=10):
+        continue
+    taken += [len(queues.receive(Queue.TASKS, limit=10)) for _ in range(3)]
+    assert taken == [3, 3, 3, 3]
 
 
 RUNNING: list[Thread] = []
 """Threads that are busy for as long as somebody remembers them."""
 
 
-def in_a_run(queues: EmbeddedQueues) -> list[Received]:
+def in_a_run(queues: EmbeddedQueues, limit: int = 1) -> list[Received]:
     """What a run of its own gets, which is busy with it from then on."""
     taken: list[Received] = []
-    run = Thread(target=lambda: taken.extend(queues.receive(Queue.TASKS, limit=1)))
+    run = Thread(target=lambda: taken.extend(queues.receive(Queue.TASKS, limit=limit)))
     RUNNING.append(run)
     run.start()
     run.join()
@@ -800,6 +822,6 @@ def in_a_run(queues: EmbeddedQueues) -> list[Received]:
 
 def test_a_run_that_receives_again_is_busy_no_longer_with_what_it_had() -> None:
     _, queues = open_embedded(MEMORY, load({}), FakeClock())
-    for n in range(80):
+    for n in range(600):
         queues.send(Queue.TASKS, Message(f"t-{n}", 1), group="one")
-    assert [len(queues.receive(Queue.TASKS, limit=1)) for _ in range(80)] == [1] * 80
+    assert [len(queues.receive(Queue.TASKS, limit=10)) for _ in range(60)] == [10] * 60
