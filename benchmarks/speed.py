@@ -25,19 +25,13 @@ from typing import Any
 from benchmarks.local import receiving
 
 BODY = json.dumps({"url": "http://127.0.0.1:1/ok", "body": {"order": 42}, "expect": {"contains": "success"}})
-BATCH = "aws_lambda_powertools.utilities.batch"
 RUNS = 7
 """Fresh processes whose imports are timed: the median counts."""
 
 ENTRIES = {
     "accept": ("app", "chalicelib.api", "chalicelib.store", "chalicelib.queues"),
-    "deliver": (
-        "app",
-        *("chalicelib.store", "chalicelib.queues", "chalicelib.outbound"),
-        "chalicelib.delivery.deliver",
-        BATCH,
-    ),
-    "tell": ("app", "chalicelib.store", "chalicelib.queues", "chalicelib.outbound", "chalicelib.notify.notify", BATCH),
+    "deliver": ("app", "chalicelib.store", "chalicelib.queues", "chalicelib.outbound", "chalicelib.delivery.deliver"),
+    "tell": ("app", "chalicelib.store", "chalicelib.queues", "chalicelib.outbound", "chalicelib.notify.notify"),
     "reconcile": ("app", "chalicelib.store", "chalicelib.queues", "chalicelib.delivery.reconcile"),
 }
 """Function -> the modules that its first run imports."""

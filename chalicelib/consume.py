@@ -7,7 +7,7 @@ must come back gets its wait as visibility timeout and is reported as failed, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,8 @@ def consume(world: World, queue: Queue, event: Mapping[str, Any], handle: Handle
     """Handle every record of an SQS event at the same time; `{"batchItemFailures": [...]}` for those that stay."""
     records = event["Records"]
     stays = all_at_once(records, lambda record: _stays(world, queue, record, handle))
-    stay = {record["receiptHandle"] for record, staying in zip(records, stays, strict=True) if staying}
-    return _partial_response(event, stay)
+    stay = [record for record, staying in zip(records, stays, strict=True) if staying]
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in stay]}
 
 
 def _stays(world: World, queue: Queue, record: Mapping[str, Any], handle: Handle) -> bool:
@@ -80,23 +80,3 @@ def _hide(world: World, queue: Queue, receipt: str, wait: float) -> None:
         world.queues.hide(queue, {receipt: min(max(wait, 0), MOST_HIDDEN)})
     except Unavailable as unavailable:
         log.event("queue.unavailable", metrics={"HidesPutOff": 1}, queue=queue, why=unavailable.detail)
-
-
-class _StaysError(Exception):
-    """Says to Powertools that a message is not finished."""
-
-
-def _partial_response(event: Mapping[str, Any], stay: Collection[str]) -> Mapping[str, Any]:
-    from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415 - costs a cold start; accept has no batch
-        BatchProcessor,
-        EventType,
-        process_partial_response,
-    )
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: PLC0415 - as above
-
-    def settle(record: SQSRecord) -> None:
-        if record.receipt_handle in stay:
-            raise _StaysError
-
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=dict(event), record_handler=settle, processor=processor)

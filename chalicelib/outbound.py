@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, ip_address
 from typing import Any
@@ -189,10 +189,12 @@ class Aim:
     port: int
 
 
+@lru_cache(maxsize=1024)
 def aim_at(url: str, ports: frozenset[int]) -> Aim:
     """Where a URL points. Raises SendFailed (forbidden_address) when nothing may be sent there, whatever its address.
 
-    `ports` are those that may be used; empty means all.
+    `ports` are those that may be used; empty means all. Remembered, since the same URLs come again and again; what a
+    name resolves to never is.
     """
     try:
         written, canonical = urlsplit(url), _canonical(url)

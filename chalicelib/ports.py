@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from types import NoneType
@@ -379,7 +379,7 @@ class News:
 
 def encode(message: Message | News) -> str:
     """The message as it travels: compact JSON, without what is not given."""
-    given = {name: value for name, value in asdict(message).items() if value is not None}
+    given = {name: value for name in message.__slots__ if (value := getattr(message, name)) is not None}
     return json.dumps(given, separators=(",", ":"))
 
 

@@ -431,6 +431,8 @@ def too_deep(value: Json) -> bool:
     level = [value]
     for _ in range(MOST_DEPTH):
         level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return False
     return any(isinstance(value, dict | list) for value in level)
 
 

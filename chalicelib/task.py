@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -138,6 +139,7 @@ MOST_OF_ERROR = 60
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=1024)
 def target_of(url: str) -> str:
     """Scheme, host and port of a valid http(s) URL, in lower case, the port always written out."""
     parts = urlsplit(url)
