@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 from typing import Any
 
@@ -151,6 +153,22 @@ def test_only_one_of_many_pollers_waits_at_the_queue() -> None:
     queues = Hand(many(40))
     poll(queues, lambda _event: None, runs=8)
     assert queues.most_at_once == 1
+
+
+def test_the_turn_goes_to_whoever_began_to_wait_last() -> None:
+    """So of hundreds of pollers only as many ever work as there is work for at a time."""
+    turn, order = sources._Turn(), list[int]()
+
+    def take(number: int) -> None:
+        with turn:
+            order.append(number)
+
+    with ThreadPoolExecutor(3) as pool, turn:
+        for number in range(3):
+            pool.submit(take, number)
+            while len(turn._waiting) <= number:
+                time.sleep(0.001)  # nothing tells when a thread begins to wait
+    assert order == [2, 1, 0]
 
 
 # ── what the handler is fed ──────────────────────────────────────────────────────────────────────
