@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from chalicelib import life, log, submission
 from chalicelib.at_once import all_at_once
-from chalicelib.errors import Forbidden, IdempotencyConflict, InternalError, Refusal, Unavailable
-from chalicelib.ports import MOST_DELAY, Message, Parcel, Queue, World
+from chalicelib.enqueue import enqueue, enqueue_all, parcel, wait_of
+from chalicelib.errors import Forbidden, IdempotencyConflict, InternalError, Refusal
+from chalicelib.ports import MOST_DELAY, World
 from chalicelib.shape import Record
-from chalicelib.task import FINAL, Json, Status, Task
+from chalicelib.task import Json, Status, Task
 
 AT_ONCE = 20
 """Tasks of a batch that are stored at the same time."""
@@ -32,7 +33,7 @@ def accept(world: World, submitted: Json, *, caller: str, key: str | None, sourc
     stored.
     """
     task = _store(world, _coming_from(source_app, submitted), submission.TASK, caller=caller, key=key)
-    if _wants_message(task) and (wait := _wait_of(task, world.clock.now())) <= MOST_DELAY:
+    if _wants_message(task) and (wait := wait_of(task, world.clock.now())) <= MOST_DELAY:
         enqueue(world, task, delay=wait)
     return task
 
@@ -119,11 +120,6 @@ def _wants_message(task: Task) -> bool:
     return task.status is Status.PENDING and task.number == 0 and not task.behind and not task.held
 
 
-def _wait_of(task: Task, now: float) -> float:
-    """Seconds until a message of the task is of use."""
-    return life.ready_at(task, now) - now
-
-
 def _task_id(world: World, caller: str, key: str | None) -> str:
     """A UUID; with a key always the same one, so that one conditional write decides who was first."""
     if key is None:
@@ -138,55 +134,8 @@ def digest(submitted: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def pass_turn(world: World, old: Task, new: Task) -> None:
-    """Where `old` was the first in its line and `new` has left it: send the message of the one whose turn it is now."""
-    if old.place is None or old.behind or new.place is not None:
-        return
-    following = world.store.whose_turn(old.line, world.clock.now())
-    if following is not None and (wait := _wait_of(following, world.clock.now())) <= life.LOOKAHEAD:
-        enqueue(world, following, delay=wait)
-
-
 def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:
     """`enqueue` for many new tasks at once, but for those that are due later than a message can wait."""
     now = world.clock.now()
-    soon = [(task, wait) for task in tasks if (wait := _wait_of(task, now)) <= MOST_DELAY]
+    soon = [(task, wait) for task in tasks if (wait := wait_of(task, now)) <= MOST_DELAY]
     enqueue_all(world, [parcel(task, delay=wait) for task, wait in soon])
-
-
-def enqueue_all(world: World, parcels: Sequence[Parcel]) -> bool:
-    """Send messages that wake tasks to the task queue, together. Whether they were sent."""
-    ids = [it.message.task_id for it in parcels if isinstance(it.message, Message)]
-    return not parcels or _sends(ids, lambda: world.queues.send_all(Queue.TASKS, parcels))
-
-
-def parcel(task: Task, *, delay: float = 0, turn: float | None = None) -> Parcel:
-    """The message that wakes `task`, to be received after `delay` seconds.
-
-    `turn`: the moment that the rate of its target has set aside for it.
-    """
-    target = task.request.target
-    return Parcel(Message(task.task_id, task.ticket, target, turn), group=target, delay=delay)
-
-
-def enqueue(world: World, task: Task, *, delay: float = 0) -> bool:
-    """Send the message that wakes `task`, to the queue of its status, to be received after `delay` seconds.
-
-    Whether it was sent. A queue that cannot take it costs minutes, not the task: `wake_at` stands already.
-    """
-    queue, it = Queue.EXHAUSTED if task.status in FINAL else Queue.TASKS, parcel(task, delay=delay)
-    return _sends([task.task_id], lambda: world.queues.send(queue, it.message, group=it.group, delay=it.delay))
-
-
-def _sends(task_ids: Sequence[str], send: Callable[[], None]) -> bool:
-    """Whether the queue took it. Of what it did not take, the first ids are logged; the reconciler finds them all."""
-    try:
-        send()
-    except Unavailable as unavailable:
-        why = unavailable.detail
-        log.event("queue.unavailable", metrics={"SendsPutOff": len(task_ids)}, task_id=task_ids[0], why=why)
-        return False
-    except Exception:  # noqa: BLE001 - the tasks are stored: whatever is wrong with the queue, callers have the promise
-        log.failure("queue.failed", task_id=task_ids[0])
-        return False
-    return True

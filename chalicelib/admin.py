@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from chalicelib import life, log, submission
-from chalicelib.accept import enqueue, pass_turn
 from chalicelib.auth import Identity
 from chalicelib.change import change
 from chalicelib.delivery import target
 from chalicelib.delivery.resend import advance
+from chalicelib.enqueue import enqueue, pass_turn
 from chalicelib.errors import Fault, InvalidRequest, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS, mailto_faults
 from chalicelib.notify.message import render, template_faults, test_values

@@ -21,9 +21,6 @@ from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Tex
 from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
-"""Methods whose `params` are the query; of the others they are the body."""
-
 MOST_ATTEMPTS = 100
 MOST_WAIT = 7 * 86_400
 """Seconds between two tries, at most."""

@@ -9,8 +9,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from chalicelib import __version__
 from chalicelib.ports import Outgoing
 from chalicelib.signing import sign
-from chalicelib.submission import QUERY_METHODS
 from chalicelib.task import Json, Request, Task
+
+QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods whose `params` are the query; of the others they are the body."""
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from chalicelib import life, log
-from chalicelib.accept import enqueue, pass_turn
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.delivery import target
 from chalicelib.delivery.compose import compose
 from chalicelib.delivery.judge import Judgement, excerpt, judge, no_reply
 from chalicelib.delivery.retry import Again, GiveUp, Place, all_used, decide, place, retry_after
+from chalicelib.enqueue import enqueue, pass_turn
 from chalicelib.errors import LostLease, SendFailed, Unavailable
 from chalicelib.life import NotYet, Spent, Stale
 from chalicelib.ports import Keys, Message, Queue, Reply, World

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chalicelib import life, log
-from chalicelib.accept import enqueue
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.delivery import target
+from chalicelib.enqueue import enqueue
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.task import Task

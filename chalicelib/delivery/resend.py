@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from chalicelib import life, log
-from chalicelib.accept import enqueue
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
+from chalicelib.enqueue import enqueue
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, World, query_of
 from chalicelib.task import FINAL, Audit, Resend, ResendStatus, Status, Task, evolve

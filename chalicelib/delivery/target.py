@@ -18,11 +18,11 @@ from itertools import count, repeat, takewhile
 from math import ceil
 
 from chalicelib import life, log
-from chalicelib.accept import enqueue_all, parcel
 from chalicelib.announce import announce
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.consume import ComeBack, Finished, Outcome
+from chalicelib.enqueue import enqueue_all, parcel
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.life import NotHeld, NotYet, Spent, Stale
 from chalicelib.ports import MOST_DELAY, Message, News, Parcel, Queue, World, call
