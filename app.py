@@ -171,6 +171,51 @@ def remove_caller(key_id: str) -> Response:
     return _answer("remove_caller", key_id=key_id)
 
 
+@_at("POST", "/v1/login")
+def log_in() -> Response:
+    return _answer("log_in")
+
+
+@_at("POST", "/v1/logout")
+def log_out() -> Response:
+    return _answer("log_out")
+
+
+@_at("GET", "/v1/me")
+def me() -> Response:
+    return _answer("me")
+
+
+@_at("POST", "/v1/me/password")
+def change_password() -> Response:
+    return _answer("change_password")
+
+
+@_at("GET", "/v1/operators")
+def list_operators() -> Response:
+    return _answer("list_operators")
+
+
+@_at("POST", "/v1/operators")
+def create_operator() -> Response:
+    return _answer("create_operator")
+
+
+@_at("PATCH", "/v1/operators/{name}")
+def change_operator(name: str) -> Response:
+    return _answer("change_operator", name=name)
+
+
+@_at("DELETE", "/v1/operators/{name}")
+def remove_operator(name: str) -> Response:
+    return _answer("remove_operator", name=name)
+
+
+@_at("GET", "/v1/audit")
+def list_audits() -> Response:
+    return _answer("list_audits")
+
+
 @_at("GET", "/v1/stats")
 def stats() -> Response:
     return _answer("stats")

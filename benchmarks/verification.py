@@ -55,7 +55,8 @@ def main() -> None:
 
 def _identify(here: World, method: str, call: Call, right: Right) -> None:
     try:
-        auth.identify(here, method, call, right, same_again=True)
+        who = auth.identify(here, method, call)
+        auth.admit(here, who, method, call, right, same_again=True)
     except SignatureWrong:
         assert "key_000000000000000000000000" in call.headers["signature-input"]
 

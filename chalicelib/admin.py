@@ -1,4 +1,5 @@
-"""What operators do to tasks, targets and channels. Every action is audited, in the same write as its effect."""
+"""What operators do to tasks, targets, channels, callers and each other. Every action is audited, in the same write as
+its effect."""
 
 from __future__ import annotations
 
@@ -7,13 +8,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from chalicelib import life, log, submission
-from chalicelib.auth import Identity
+from chalicelib import life, log, operators, submission
+from chalicelib.auth import Identity, entry, operator_named
 from chalicelib.change import change
 from chalicelib.delivery import target
 from chalicelib.delivery.resend import advance
 from chalicelib.enqueue import enqueue, pass_turn
-from chalicelib.errors import Fault, InvalidRequest, NotFound, TooMany, WrongStatus
+from chalicelib.errors import Fault, InvalidRequest, LastAdmin, NameTaken, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS, mailto_faults
 from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
@@ -25,15 +26,17 @@ from chalicelib.task import (
     FINAL,
     MOST_OF_ERROR,
     SCOPES,
-    Audit,
     Breaker,
     Caller,
     Channel,
     Event,
     Gate,
     Json,
+    Operator,
     Resend,
     ResendStatus,
+    Role,
+    Roster,
     SigningSecret,
     Status,
     Target,
@@ -64,7 +67,7 @@ def resend(world: World, who: Identity, task_id: str, changes: Json) -> Task:
             raise WrongStatus(f"The task is {it.status}: its round goes on. Cancel it first, or deliver it now.")
         return life.resend(it, request, now=now, grace=world.settings.grace)
 
-    audit = _audit(world, who, "resend", task_id, {"round": task.round + 1, "changed": _named(changes)})
+    audit = entry(world, who, "resend", task_id, {"round": task.round + 1, "changed": _named(changes)})
     return _and_enqueue(world, change(world.store, task, again, audit))
 
 
@@ -76,7 +79,7 @@ def _named(changes: Mapping[str, Json]) -> list[str]:
 def cancel(world: World, who: Identity, task_id: str) -> Task:
     """Call a live task off. Raises WrongStatus when it is final already."""
     task, now = find(world, who, task_id), world.clock.now()
-    audit = _audit(world, who, "cancel", task_id)
+    audit = entry(world, who, "cancel", task_id)
     cancelled = change(
         world.store, task, lambda it: life.cancel(it, now=now, retention=world.settings.retention), audit
     )
@@ -88,7 +91,7 @@ def cancel(world: World, who: Identity, task_id: str) -> Task:
 def deliver_now(world: World, who: Identity, task_id: str) -> Task:
     """Make the next attempt at once. Raises WrongStatus when there is none."""
     task, now = find(world, who, task_id), world.clock.now()
-    audit = _audit(world, who, "deliver-now", task_id)
+    audit = entry(world, who, "deliver-now", task_id)
     hurried = change(world.store, task, lambda it: life.hurry(it, now=now, grace=world.settings.grace), audit)
     return _and_enqueue(world, hurried)
 
@@ -96,12 +99,6 @@ def deliver_now(world: World, who: Identity, task_id: str) -> Task:
 def _and_enqueue(world: World, task: Task) -> Task:
     enqueue(world, task)
     return task
-
-
-def _audit(world: World, who: Identity, action: str, subject: str, detail: Mapping[str, Json] | None = None) -> Audit:
-    return Audit(
-        at=world.clock.now(), actor=who.name, action=action, subject=subject, address=who.address, detail=detail or {}
-    )
 
 
 # ── many tasks ───────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +160,7 @@ def start_resend(world: World, who: Identity, submitted: Json) -> Resend:
         started_at=now,
     )
     detail = {"filter": begun.filter, "rate": begun.rate}
-    world.store.save_resend(begun, _audit(world, who, "start-resend", begun.resend_id, detail))
+    world.store.save_resend(begun, entry(world, who, "start-resend", begun.resend_id, detail))
     log.event("resend.started", resend_id=begun.resend_id, actor=who.name, filter=begun.filter, rate=begun.rate)
     advance(world, [begun], seconds=FIRST_SECONDS)
     return begun
@@ -190,7 +187,7 @@ def stop_resend(world: World, who: Identity, resend_id: str) -> Resend:
     there = find_resend(world, resend_id)
     while there.status is ResendStatus.RUNNING:
         stopping = evolve(there, version=there.version + 1, status=ResendStatus.STOPPING)
-        if world.store.save_resend(stopping, _audit(world, who, "stop-resend", resend_id)):
+        if world.store.save_resend(stopping, entry(world, who, "stop-resend", resend_id)):
             log.event("resend.stopped", resend_id=resend_id, actor=who.name)
             advance(world, [stopping], seconds=FIRST_SECONDS)
         there = find_resend(world, resend_id)
@@ -242,7 +239,7 @@ def change_target(world: World, who: Identity, url: str, changes: Json) -> Targe
     """
     _require_target(world, url, changes)
     name = target_of(url)
-    audit = _audit(world, who, "change-target", name, changes)
+    audit = entry(world, who, "change-target", name, changes)
     while True:
         there = target.read(world).get(name, Target(name=name))
         changed = _with(there, changes, now=world.clock.now(), actor=who.name)
@@ -355,7 +352,7 @@ def create_channel(world: World, who: Identity, submitted: Json) -> Channel:
         updated_at=now,
     )
     _require_sense(world, channel)
-    world.store.save_channel(channel, _audit(world, who, "create-channel", channel.channel_id))
+    world.store.save_channel(channel, entry(world, who, "create-channel", channel.channel_id))
     return channel
 
 
@@ -383,7 +380,7 @@ def change_channel(world: World, who: Identity, channel_id: str, submitted: Json
         updated_at=world.clock.now(),
     )
     _require_sense(world, channel)
-    if not world.store.save_channel(channel, _audit(world, who, "change-channel", channel_id)):
+    if not world.store.save_channel(channel, entry(world, who, "change-channel", channel_id)):
         raise WrongStatus("Somebody else changed this channel meanwhile; look at it again.")
     return channel
 
@@ -421,7 +418,7 @@ def _where_faults(world: World, channel: Channel) -> Iterator[Fault]:
 
 def remove_channel(world: World, who: Identity, channel_id: str) -> None:
     """Remove a channel; the notices it was sent stay with their tasks. Raises NotFound."""
-    if not world.store.remove_channel(channel_id, _audit(world, who, "remove-channel", channel_id)):
+    if not world.store.remove_channel(channel_id, entry(world, who, "remove-channel", channel_id)):
         raise NotFound(f"There is no channel {channel_id[:80]}.")
 
 
@@ -429,6 +426,7 @@ def test_channel(world: World, who: Identity, channel_id: str) -> str | None:
     """Send the channel's text with 测试 for every variable: why it was not taken, None when it was."""
     channel = find_channel(world, channel_id)
     sent = send(world, channel, render(channel, test_values(channel)), "kkbida: 测试 (test)")
+    world.store.note(entry(world, who, "test-channel", channel_id, {"delivered": sent.reason is None}))
     log.event("channel.tested", channel=channel_id, kind=channel.kind, actor=who.name, reason=sent.reason)
     return sent.reason
 
@@ -485,16 +483,139 @@ def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller,
         created_by=who.name,
     )
     told = {"source_app": caller.source_app, "scopes": caller.scopes, "networks": caller.networks}
-    world.store.add_caller(caller, _audit(world, who, "create-caller", key_id, told))
+    world.store.add_caller(caller, entry(world, who, "create-caller", key_id, told))
     log.event("caller.created", key_id=key_id, source_app=caller.source_app, actor=who.name)
     return caller, secret
 
 
 def remove_caller(world: World, who: Identity, key_id: str) -> None:
     """Remove a caller: within seconds nobody can call with its key any more. Raises NotFound."""
-    if not world.store.remove_caller(key_id, _audit(world, who, "remove-caller", key_id)):
+    if not world.store.remove_caller(key_id, entry(world, who, "remove-caller", key_id)):
         raise NotFound(f"There is no caller {key_id[:80]}.")
     log.event("caller.removed", key_id=key_id, actor=who.name)
+
+
+# ── operators ────────────────────────────────────────────────────────────────────────────────────
+
+_ROLE = Text(choices=tuple(Role))
+_PASSWORD = Text(most=operators.MOST_PASSWORD)
+_CHOSEN = f"{operators.LEAST_PASSWORD} characters at least, {operators.MOST_PASSWORD} bytes at most."
+
+OPERATOR = Record(
+    name="NewOperator",
+    fields={
+        "name": Field(Text(least=1, most=operators.MOST_NAME), "Letters, digits, `.`, `-`, `_`, `@`.", required=True),
+        "role": Field(_ROLE, "What it may do.", required=True),
+        "password": Field(_PASSWORD, _CHOSEN, required=True),
+    },
+    example={"name": "li.lei", "role": "operator", "password": "correct horse battery staple"},
+)
+OPERATOR_CHANGES = Record(
+    name="OperatorChanges",
+    fields={
+        "role": Field(_ROLE, "What it may do, from the next request on."),
+        "disabled": Field(Flag(), "True: it cannot log in, and its sessions are over."),
+        "password": Field(_PASSWORD, f"A new one, which ends its sessions: {_CHOSEN}"),
+    },
+    example={"role": "viewer", "disabled": False},
+)
+
+MOST_OPERATORS = 200
+"""Operators in all: each change of one looks at all of them."""
+
+
+def create_operator(world: World, who: Identity, submitted: Json) -> Operator:
+    """A new operator. Raises InvalidRequest, NameTaken and TooMany."""
+    require(OPERATOR, submitted)
+    name, role = submitted["name"], Role(submitted["role"])
+    if not operators.is_name(name):
+        raise InvalidRequest(faults=(Fault("/name", "must have letters, digits, `.`, `-`, `_` and `@` only"),))
+    now = world.clock.now()
+    made = Operator(
+        name=name,
+        role=role,
+        password=hashed(world, name, submitted["password"]),
+        era=by_chance(world),
+        device_key=by_chance(world),
+        created_at=now,
+        created_by=who.name,
+        password_at=now,
+    )
+    audit = entry(world, who, "create-operator", operator_named(name), {"role": role})
+    while True:
+        roster = world.store.roster()
+        if roster.find(name) is not None:
+            raise NameTaken(f"There is an operator {name}.")
+        if len(roster.operators) >= MOST_OPERATORS:
+            raise TooMany(f"There are {MOST_OPERATORS} operators; remove those that are no longer there.")
+        if world.store.save_operator(made, roster.version + 1, audit):
+            break
+    log.event("operator.created", operator=name, role=role, actor=who.name)
+    return made
+
+
+def change_operator(world: World, who: Identity, name: str, changes: Json) -> Operator:
+    """Change some of what is known of an operator. Raises InvalidRequest, NotFound and LastAdmin."""
+    require(OPERATOR_CHANGES, changes)
+    given = {key: value for key, value in changes.items() if value is not None}
+    new: dict[str, Json] = {key: value for key, value in given.items() if key == "disabled"}
+    new |= {"role": Role(given["role"])} if "role" in given else {}
+    new |= new_password(world, name, given["password"]) if "password" in given else {}
+    told = {key: value if key != "password" else "changed" for key, value in given.items()}
+    audit = entry(world, who, "change-operator", operator_named(name), told)
+    while True:
+        roster = world.store.roster()
+        there = find_operator(roster, name)
+        changed = evolve(there, **({"era": by_chance(world)} if given.get("disabled") else {}), **new)
+        _require_admin(roster, there, changed)
+        if world.store.save_operator(changed, roster.version + 1, audit):
+            break
+    log.event("operator.changed", operator=name, changed=sorted(given), actor=who.name)
+    return changed
+
+
+def remove_operator(world: World, who: Identity, name: str) -> None:
+    """Remove an operator; its sessions are over. Raises NotFound and LastAdmin."""
+    audit = entry(world, who, "remove-operator", operator_named(name))
+    while True:
+        roster = world.store.roster()
+        _require_admin(roster, find_operator(roster, name), None)
+        if world.store.remove_operator(name, roster.version + 1, audit):
+            break
+    log.event("operator.removed", operator=name, actor=who.name)
+
+
+def find_operator(roster: Roster, name: str) -> Operator:
+    """The operator of that name; raises NotFound."""
+    there = roster.find(name)
+    if there is None:
+        raise NotFound(f"There is no operator {name[:80]}.")
+    return there
+
+
+def _require_admin(roster: Roster, there: Operator, changed: Operator | None) -> None:
+    """Raises LastAdmin when this change would leave nobody who could undo it."""
+    others = any(it.is_admin for it in roster.operators if it.name != there.name)
+    if there.is_admin and not others and not (changed and changed.is_admin):
+        raise LastAdmin(f"{there.name} is the last admin who may log in; make another one first.")
+
+
+def new_password(world: World, name: str, password: str, pointer: str = "/password") -> dict[str, Json]:
+    """What changes of an operator with its password: all sessions are over. Raises InvalidRequest."""
+    made = hashed(world, name, password, pointer)
+    return {"password": made, "era": by_chance(world), "password_at": world.clock.now()}
+
+
+def hashed(world: World, name: str, password: str, pointer: str = "/password") -> str:
+    """The password as it is stored. Raises InvalidRequest when it is none to be chosen."""
+    if fault := operators.password_fault(name, password):
+        raise InvalidRequest(faults=(Fault(pointer, fault),))
+    return operators.hash_password(password, world.random.randbytes(operators.SALT_BYTES))
+
+
+def by_chance(world: World) -> str:
+    """What nobody can guess."""
+    return world.random.randbytes(16).hex()
 
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────
@@ -519,7 +640,7 @@ def create_signing_secret(world: World, who: Identity, submitted: Json) -> tuple
     secret = SigningSecret(
         secret_id=secret_id, source_app=source_app, fingerprint=fingerprint(key), created_at=world.clock.now()
     )
-    audit = _audit(world, who, "create-signing-secret", secret_id, {"source_app": source_app})
+    audit = entry(world, who, "create-signing-secret", secret_id, {"source_app": source_app})
     world.store.add_signing_secret(secret, audit)
     log.event("signing_secret.created", secret_id=secret_id, source_app=source_app, actor=who.name)
     return secret, key
@@ -527,7 +648,7 @@ def create_signing_secret(world: World, who: Identity, submitted: Json) -> tuple
 
 def remove_signing_secret(world: World, who: Identity, secret_id: str) -> None:
     """Remove a signing secret: within seconds nothing is signed with it any more. Raises NotFound."""
-    audit = _audit(world, who, "remove-signing-secret", secret_id)
+    audit = entry(world, who, "remove-signing-secret", secret_id)
     if not world.store.remove_signing_secret(secret_id, audit):
         raise NotFound(f"There is no signing secret {secret_id[:80]}.")
     log.event("signing_secret.removed", secret_id=secret_id, actor=who.name)

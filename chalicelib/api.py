@@ -7,24 +7,28 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib import accept, admin, log, show
-from chalicelib.auth import NOBODY, Identity, identify
+from chalicelib import accept, admin, log, login, operators, show
+from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, note_refusal
 from chalicelib.call import Call
 from chalicelib.errors import (
+    ASK_LATER,
+    Conflict,
     Fault,
     IdempotencyConflict,
     InternalError,
     InvalidRequest,
+    LockedOut,
     Refusal,
+    SessionOver,
     TooLarge,
-    TooMany,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
     WrongStatus,
 )
 from chalicelib.failures import gathered
 from chalicelib.notify.gather import notices_of
-from chalicelib.ports import Query, World, query_of
+from chalicelib.ports import Acts, Query, World, query_of
 from chalicelib.records import MOST_CURSOR
 from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
 from chalicelib.settings import SETTINGS
@@ -36,6 +40,7 @@ from chalicelib.shape import (
     MapOf,
     Number,
     OrNull,
+    Record,
     Shown,
     Text,
     Time,
@@ -60,11 +65,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a status, JSON (None: no body), headers."""
+    """What goes back: a status, JSON (None: no body), headers, of which one may come several times."""
 
     status: int
     body: Json = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     def text(self) -> str:
         """The body as it goes on the wire."""
@@ -78,8 +83,7 @@ def answer(world: World, view: str, call: Call) -> Answer:
     """What the view of that name answers, or the problem that it raised. Nothing else ever leaves."""
     try:
         route = ROUTES[view]
-        who = _who(world, route, call)
-        given: Answer = route.view(world, who, _asked(route, call))
+        given = _given(world, route, _who(world, route, call), call)
     except Refusal as refusal:
         return problem(refusal)
     except Exception:  # noqa: BLE001 - the edge: the trace goes to the log, and a plain problem to the caller
@@ -90,16 +94,48 @@ def answer(world: World, view: str, call: Call) -> Answer:
 
 def problem(refusal: Refusal) -> Answer:
     """The answer to a call that is refused."""
-    again = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Unavailable) else {}
-    return Answer(refusal.status, show.problem(refusal), {"Content-Type": show.PROBLEM_JSON, **again})
+    headers = {"Content-Type": show.PROBLEM_JSON}
+    if isinstance(refusal, ASK_LATER):
+        headers["Retry-After"] = str(refusal.retry_after)
+    if isinstance(refusal, SessionOver):
+        headers["Set-Cookie"] = _cookie(COOKIE, "", 0)
+    return Answer(refusal.status, show.problem(refusal), headers)
 
 
 def _who(world: World, route: Route, call: Call) -> Identity:
-    if route.right is None:
-        return NOBODY
     if len(call.body) > route.most_bytes:
         raise TooLarge(f"The body has {len(call.body)} bytes; at most {route.most_bytes} are taken.")
-    return identify(world, route.method, call, route.right, same_again=route.same_again)
+    return NOBODY if route.is_open else identify(world, route.method, call)
+
+
+def _given(world: World, route: Route, who: Identity, call: Call) -> Answer:
+    """What the view answers to who may ask. That an operator was refused an action goes into the audit trail."""
+    try:
+        admit(world, who, route.method, call, route.right, same_again=route.same_again)
+        given: Answer = route.view(world, who, _asked(route, call))
+    except Refusal as refusal:
+        if who.session and route.method != "GET" and route.right in ACTING and refusal.status < InternalError.status:
+            note_refusal(world, who, route.name.replace("_", "-"), _subject(call), refusal)
+        raise
+    return given
+
+
+ACTING = (Right.RESEND, Right.OPERATE, Right.ADMIN)
+"""Rights to do what is audited."""
+
+MOST_SUBJECT = 200
+"""Characters of what a refused action was about."""
+
+
+def _subject(call: Call) -> str:
+    """What an action is about, as far as the call says so before it is read."""
+    target = call.query.get("target", [""])[0]
+    return "/".join(call.path.values())[:MOST_SUBJECT] or target[:MOST_SUBJECT]
+
+
+def _cookie(name: str, value: str, seconds: float, *, secure: bool = False) -> str:
+    """A cookie that no script can read, and no other site can send; 0 seconds remove it."""
+    return f"{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={int(seconds)}" + ("; Secure" if secure else "")
 
 
 def _asked(route: Route, call: Call) -> Asked:
@@ -416,6 +452,128 @@ def remove_signing_secret(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(204)
 
 
+# ── operators ────────────────────────────────────────────────────────────────────────────────────
+
+MARK_SECONDS = 34_560_000
+"""How long a device is known: 400 days, the longest that browsers keep a cookie."""
+
+COOKIES = {
+    "Set-Cookie": Field(
+        Text(), f"`{COOKIE}`, the session, and `{login.DEVICE}`, by which the device is known.", required=True
+    )
+}
+LOGIN = Record(
+    name="Credentials",
+    fields={
+        "name": Field(Text(least=1, most=200), "The operator's.", required=True),
+        "password": Field(Text(most=operators.MOST_PASSWORD), "Its password.", required=True),
+    },
+)
+NEW_PASSWORD = Record(
+    name="PasswordChange",
+    fields={
+        "current": Field(Text(most=operators.MOST_PASSWORD), "The password until now.", required=True),
+        "new": Field(Text(most=operators.MOST_PASSWORD), "The one from now on.", required=True),
+    },
+)
+ALL_OPERATORS = Shown(
+    name="OperatorList", fields={"operators": Field(ListOf(shape=show.OPERATOR), "All of them, by name.")}
+)
+
+
+def log_in(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Begin a session of an operator, whose cookie the answer sets."""
+    require(LOGIN, asked.body)
+    opened = login.login(world, asked.call, asked.body["name"], asked.body["password"])
+    told = {
+        "name": opened.operator.name,
+        "role": opened.operator.role,
+        "csrf_token": operators.csrf_token(opened.cookie),
+        "expires_at": show.time(opened.session.expires_at),
+    }
+    return Answer(200, told, _cookies(world, opened))
+
+
+def _cookies(world: World, opened: login.Opened) -> dict[str, list[str]]:
+    secure, lasts = world.settings.is_behind_tls, opened.session.ends_at - opened.session.seen_at
+    session = _cookie(COOKIE, opened.cookie, lasts, secure=secure)
+    return {"Set-Cookie": [session, _cookie(login.DEVICE, opened.mark, MARK_SECONDS, secure=secure)]}
+
+
+def log_out(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """End the session: its cookie is of no use any more."""
+    login.logout(world, who)
+    return Answer(204, None, {"Set-Cookie": _cookie(COOKIE, "", 0)})
+
+
+def me(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """Who is asking, and what they may do."""
+    told = {
+        "kind": who.kind,
+        "name": who.name,
+        "role": who.role,
+        "source_app": who.source_app,
+        "rights": sorted(who.rights, key=list(Right).index),
+        "csrf_token": who.csrf_token,
+        "expires_at": show.time(who.session.expires_at if who.session else None),
+    }
+    return Answer(200, told)
+
+
+def change_password(world: World, who: Identity, asked: Asked) -> Answer:
+    """Change one's own password. All other sessions are over; this one goes on, with a new cookie and a new token."""
+    require(NEW_PASSWORD, asked.body)
+    opened = login.change_password(world, asked.call, who, asked.body["current"], asked.body["new"])
+    return Answer(204, None, _cookies(world, opened))
+
+
+def list_operators(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """All operators, by name. Their passwords are not shown."""
+    return Answer(200, {"operators": [show.operator(it) for it in world.store.roster().operators]})
+
+
+def create_operator(world: World, who: Identity, asked: Asked) -> Answer:
+    """Make an operator, who can log in from now on."""
+    return Answer(201, show.operator(admin.create_operator(world, who, asked.body)))
+
+
+def change_operator(world: World, who: Identity, asked: Asked) -> Answer:
+    """Change the role of an operator, disable it, or set its password. Members that are left out stay as they are."""
+    return Answer(200, show.operator(admin.change_operator(world, who, asked.ids["name"], asked.body)))
+
+
+def remove_operator(world: World, who: Identity, asked: Asked) -> Answer:
+    """Remove an operator: its sessions are over. What it did stays in the audit trail."""
+    admin.remove_operator(world, who, asked.ids["name"])
+    return Answer(204)
+
+
+ACTS = {
+    "subject": Field(Text(most=300), "Only what was done to this: an id, a target, `operator:` and a name."),
+    "actor": Field(Text(most=300), "Only what this one did, such as `operator:li.lei`."),
+    "since": Field(Time(), "Only what was done then or later."),
+    "until": Field(Time(), "Only what was done before."),
+    "cursor": PAGED["cursor"],
+    "limit": Field(Number(least=1, most=100, whole=True), "Audits on a page, at most.", default=50),
+}
+AUDITS = Shown(
+    name="AuditPage",
+    fields={
+        "audits": Field(ListOf(shape=show.AUDIT), "May be few, and even none, although there is a next page."),
+        "cursor": Field(OrNull(Text()), "Where the next page begins; null when there is none."),
+    },
+)
+
+
+def list_audits(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
+    """What was done, and what was refused to operators, newest first. Of a bulk resend it is one."""
+    given = asked.given
+    since, until = (None if given[name] is None else seconds(given[name]) for name in ("since", "until"))
+    acts = Acts(subject=given["subject"], actor=given["actor"], since=since, until=until)
+    page = world.store.acts(acts, given["cursor"], given["limit"], now=world.clock.now())
+    return Answer(200, {"audits": [show.audit(it) for it in page.audits], "cursor": page.cursor})
+
+
 # ── figures and health ───────────────────────────────────────────────────────────────────────────
 
 HOUR, DAY = 3600, 86_400
@@ -548,6 +706,7 @@ TARGETS = Tag("targets", "Where tasks go: pause them, limit them.")
 CHANNELS = Tag("channels", "Where failures are told.")
 SIGNING = Tag("signing", "By what receivers know that a delivery is ours.")
 CALLERS = Tag("callers", "Machines that submit tasks.")
+OPERATORS = Tag("operators", "Humans with a login, and what they did.")
 SERVICE = Tag("service", "How kkbida itself is doing.")
 
 ROUTES: Mapping[str, Route] = {
@@ -707,7 +866,7 @@ ROUTES: Mapping[str, Route] = {
             Right.ADMIN,
             Gives(201, "The secret, with its key.", show.NEW_SIGNING_SECRET),
             takes=admin.SIGNING_SECRET,
-            refuses=(TooMany,),
+            refuses=(Conflict,),
         ),
         Route(
             "DELETE",
@@ -736,9 +895,86 @@ ROUTES: Mapping[str, Route] = {
             Right.ADMIN,
             Gives(201, "The caller, with its secret.", show.NEW_CALLER),
             takes=admin.CALLER,
-            refuses=(TooMany,),
+            refuses=(Conflict,),
         ),
         Route("DELETE", "/v1/callers/{key_id}", remove_caller, CALLERS, Right.ADMIN, Gives(204, "The caller is gone.")),
+        Route(
+            "POST",
+            "/v1/login",
+            log_in,
+            OPERATORS,
+            None,
+            Gives(200, "The session has begun.", show.LOGIN, COOKIES),
+            takes=LOGIN,
+            refuses=(Unauthorized, LockedOut),
+        ),
+        Route(
+            "POST",
+            "/v1/logout",
+            log_out,
+            OPERATORS,
+            None,
+            Gives(204, "The session is over.", headers=COOKIES),
+            known=True,
+        ),
+        Route("GET", "/v1/me", me, OPERATORS, None, Gives(200, "Who is asking.", show.ME), known=True),
+        Route(
+            "POST",
+            "/v1/me/password",
+            change_password,
+            OPERATORS,
+            None,
+            Gives(204, "The password is another one, and so is the session.", headers=COOKIES),
+            takes=NEW_PASSWORD,
+            refuses=(LockedOut,),
+            known=True,
+        ),
+        Route(
+            "GET",
+            "/v1/operators",
+            list_operators,
+            OPERATORS,
+            Right.ADMIN,
+            Gives(200, "The operators.", ALL_OPERATORS),
+        ),
+        Route(
+            "POST",
+            "/v1/operators",
+            create_operator,
+            OPERATORS,
+            Right.ADMIN,
+            Gives(201, "The operator.", show.OPERATOR),
+            takes=admin.OPERATOR,
+            refuses=(Conflict,),
+        ),
+        Route(
+            "PATCH",
+            "/v1/operators/{name}",
+            change_operator,
+            OPERATORS,
+            Right.ADMIN,
+            Gives(200, "The operator as it is now.", show.OPERATOR),
+            takes=admin.OPERATOR_CHANGES,
+            refuses=(Conflict,),
+        ),
+        Route(
+            "DELETE",
+            "/v1/operators/{name}",
+            remove_operator,
+            OPERATORS,
+            Right.ADMIN,
+            Gives(204, "The operator is gone."),
+            refuses=(Conflict,),
+        ),
+        Route(
+            "GET",
+            "/v1/audit",
+            list_audits,
+            OPERATORS,
+            Right.WATCH,
+            Gives(200, "A page.", AUDITS),
+            query=ACTS,
+        ),
         Route("GET", "/v1/stats", stats, SERVICE, Right.WATCH, Gives(200, "The figures.", STATS), query=PERIOD),
         Route("GET", "/v1/failures", failures, SERVICE, Right.WATCH, Gives(200, "The groups.", FAILURES), query=FAILED),
         Route("GET", "/v1/settings", list_settings, SERVICE, Right.WATCH, Gives(200, "The settings.", ALL_SETTINGS)),

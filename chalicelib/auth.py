@@ -1,31 +1,39 @@
-"""Who is asking, and whether they may: a caller by its signature (`message_signature.py`); or, where the API is opened
-by the setting `open_api`, anyone."""
+"""Who is asking, and whether they may: a caller by its signature (`message_signature.py`); an operator by the cookie of
+a session (`operators.py`); or, where the API is opened by the setting `open_api`, anyone."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from chalicelib import message_signature
+from chalicelib import message_signature, operators
 from chalicelib.call import Call
 from chalicelib.errors import (
+    CsrfTokenWrong,
     Forbidden,
+    Refusal,
     Replayed,
+    SessionOver,
     SignatureIncomplete,
     SignatureStale,
     SignatureWrong,
     Unauthorized,
+    Unavailable,
     WrongNetwork,
 )
 from chalicelib.message_signature import Signature
 from chalicelib.ports import World
-from chalicelib.task import Right
+from chalicelib.task import DONE, RIGHTS, Audit, Json, Right, Role, Session
 
 WINDOW = 300
 """Seconds by which the clock of a caller may be wrong, and a request may be late."""
+
+COOKIE = "kkbida_session"
+"""The cookie of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class Identity:
     """Who is asking.
 
     `name`: for the audit trail; `address`: where the request came from. `source_app`: the only one that it acts for,
-    None for all. `nonce`: of a signed request.
+    None for all. `nonce`: of a signed request. `role`, `session` and its `csrf_token`: of an operator.
     """
 
     name: str
@@ -41,6 +49,14 @@ class Identity:
     rights: frozenset[Right] = frozenset()
     source_app: str | None = None
     nonce: str | None = None
+    role: Role | None = None
+    session: Session | None = None
+    csrf_token: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """`operator`, `caller` or `anyone`; or `nobody`, where everybody may ask."""
+        return self.name.partition(":")[0]
 
     @property
     def account(self) -> str:
@@ -64,31 +80,110 @@ NOBODY = Identity("nobody", "")
 """Who asks where everybody may ask."""
 
 
-def identify(world: World, method: str, call: Call, right: Right, *, same_again: bool) -> Identity:
-    """Who asks, and may.
-
-    `same_again`: the same call again does no more than once, by its idempotency key. Others that change something, and
-    are signed, are taken once. Raises Unauthorized, Forbidden, or one of their kinds.
-    """
-    if not call.headers.keys() & {"signature", "signature-input"}:
-        return _require(_unsigned(world, call), right)
-    signature = _checked(world, method, call)
-    who = _require(_caller(world, method, call, signature), right)
-    if method != "GET" and not same_again:
-        _require_new(world, signature)
-    return who
-
-
-def _unsigned(world: World, call: Call) -> Identity:
+def identify(world: World, method: str, call: Call) -> Identity:
+    """Who asks. Beside a cookie, a signature decides. Raises Unauthorized, one of its kinds, or WrongNetwork."""
+    if call.headers.keys() & {"signature", "signature-input"}:
+        return _caller(world, method, call, _checked(world, method, call))
+    if cookie := cookies_of(call).get(COOKIE):
+        return _operator(world, call, cookie)
     if not world.settings.open_api:
-        raise Unauthorized("Sign the request by RFC 9421 with the key of a caller; docs/signing.md says how.")
+        raise Unauthorized(
+            "Sign the request by RFC 9421 with the key of a caller (docs/signing.md), or log in (docs/operators.md)."
+        )
     return Identity("anyone", call.address, frozenset(Right))
 
 
-def _require(who: Identity, right: Right) -> Identity:
-    if right not in who.rights:
+def admit(world: World, who: Identity, method: str, call: Call, right: Right | None, *, same_again: bool) -> None:
+    """Let in who asks, or not; None: no right is needed.
+
+    `same_again`: the same call again does no more than once, by its idempotency key. Others that change something, and
+    are signed, are taken once. Raises Forbidden, one of its kinds, or Replayed.
+    """
+    if right is not None and right not in who.rights:
         raise Forbidden(f"This needs the right to {right}; {who.name} has {', '.join(sorted(who.rights)) or 'none'}.")
-    return who
+    if method == "GET":
+        return
+    if who.csrf_token is not None and not _is_same(who.csrf_token, call.headers.get("x-csrf-token", "")):
+        raise CsrfTokenWrong("Send the csrf_token of POST /v1/login or GET /v1/me in the header X-CSRF-Token.")
+    if who.nonce is not None and not same_again:
+        _require_new(world, who)
+
+
+def _is_same(secret: str, given: str) -> bool:
+    return hmac.compare_digest(secret.encode(), given.encode("utf-8", "replace"))
+
+
+# ── the audit trail ──────────────────────────────────────────────────────────────────────────────
+
+MINUTE = 60
+"""Seconds in which the same refusal of the same one is noted once: nobody fills the store with refusals."""
+
+
+def entry(
+    world: World,
+    who: Identity,
+    action: str,
+    subject: str,
+    detail: Mapping[str, Json] | None = None,
+    *,
+    result: str = DONE,
+) -> Audit:
+    """What somebody does, for the audit trail."""
+    now = world.clock.now()
+    return Audit(
+        at=now,
+        actor=who.name,
+        action=action,
+        subject=subject,
+        address=who.address,
+        detail=detail or {},
+        result=result,
+    )
+
+
+def note_refusal(world: World, who: Identity, action: str, subject: str, refusal: Refusal, **detail: Json) -> None:
+    """Put it into the audit trail that somebody was refused an action, once a minute for each sort of refusal."""
+    now = world.clock.now()
+    once = f"refusal:{who.name}:{action}:{refusal.code}:{int(now // MINUTE)}"
+    if world.store.use_once(once, now + 2 * MINUTE):
+        world.store.note(entry(world, who, action, subject, detail, result=refusal.code))
+
+
+# ── a session ────────────────────────────────────────────────────────────────────────────────────
+
+
+def cookies_of(call: Call) -> dict[str, str]:
+    """The cookies of a request; of several with one name, the first."""
+    pairs = (part.strip().partition("=") for part in call.headers.get("cookie", "").split(";"))
+    return {name: value for name, _, value in reversed([*pairs])}
+
+
+def operator_named(name: str) -> str:
+    """An operator, as the audit trail names one."""
+    return f"operator:{name}"
+
+
+def _operator(world: World, call: Call, cookie: str) -> Identity:
+    """The operator whose session it is, which goes on by that. Raises SessionOver."""
+    try:
+        name, session_id = operators.read_cookie(cookie)
+    except ValueError as error:
+        raise SessionOver("The cookie is none of kkbida's; log in again.") from error
+    session, operator = world.store.session(session_id, name)
+    now = world.clock.now()
+    if session is None or operator is None or not operators.is_live(session, operator, now):
+        raise SessionOver("It has expired, or was ended; log in again.")
+    if later := operators.prolonged(session, now=now, idle=world.settings.session_idle):
+        with suppress(Unavailable):  # the next request will do it
+            world.store.save_session(later)
+    return Identity(
+        operator_named(operator.name),
+        call.address,
+        RIGHTS[operator.role],
+        role=operator.role,
+        session=later or session,
+        csrf_token=operators.csrf_token(cookie),
+    )
 
 
 # ── a signed request ─────────────────────────────────────────────────────────────────────────────
@@ -154,8 +249,8 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
     return any(plain in ipaddress.ip_network(network) for network in networks)
 
 
-def _require_new(world: World, signature: Signature) -> None:
+def _require_new(world: World, who: Identity) -> None:
     """Raises Replayed when this nonce was used by this key before."""
-    until = signature.created + 2 * WINDOW  # by then it is stale
-    if not world.store.use_once(f"{signature.key_id}:{signature.nonce}", until):
+    until = world.clock.now() + 2 * WINDOW  # by then it is stale
+    if not world.store.use_once(f"{who.name}:{who.nonce}", until):
         raise Replayed

@@ -36,6 +36,8 @@ from chalicelib.life import Refused
 from chalicelib.ports import (
     MOST_DELAY,
     MOST_VISIBILITY,
+    Acts,
+    AuditPage,
     Clock,
     Message,
     News,
@@ -46,9 +48,10 @@ from chalicelib.ports import (
     Received,
     encode,
 )
-from chalicelib.records import MOST_CURSOR, dumps, from_json, pack, readable, to_json, unpack
+from chalicelib.records import MOST_CURSOR, Record, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.settings import Settings
 from chalicelib.task import (
+    DONE,
     MOST_OF_ERROR,
     Attempt,
     Audit,
@@ -58,12 +61,16 @@ from chalicelib.task import (
     Gate,
     Mention,
     Notice,
+    Operator,
     Resend,
     Robot,
+    Roster,
+    Session,
     SigningSecret,
     Status,
     Target,
     Task,
+    Tries,
     evolve,
 )
 
@@ -226,13 +233,37 @@ CREATE TABLE used (name TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWI
 CREATE INDEX used_expired ON used (expires_at);
 """
 
-SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7, SCHEMA_8)
+SCHEMA_9 = """
+CREATE TABLE operators (name TEXT PRIMARY KEY, operator TEXT NOT NULL);
+CREATE TABLE sessions (
+    session_id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    expires_at REAL NOT NULL,
+    session TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_expired ON sessions (expires_at);
+CREATE TABLE tries (of TEXT PRIMARY KEY, version INTEGER NOT NULL, expires_at REAL NOT NULL, tries TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX tries_expired ON tries (expires_at);
+
+CREATE TABLE trail (  -- all audits that are no parts of others, once more
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    subject TEXT NOT NULL,
+    audit TEXT NOT NULL
+);
+CREATE INDEX trail_by_time ON trail (at, id);
+INSERT INTO trail (at, subject, audit)
+    SELECT at, subject, audit FROM audits WHERE json_extract(audit, '$.detail.resend_id') IS NULL;
+"""
+
+SCHEMAS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7, SCHEMA_8, SCHEMA_9)
 """What each version of the file has added, none of it ever changed: an old file is given what it lacks."""
 
 
 def open_embedded(
     path: str,
-    settings: Settings,  # noqa: ARG001 - every adapter is opened with them
+    settings: Settings,
     clock: Clock,
 ) -> tuple[EmbeddedStore, EmbeddedQueues]:
     """The store and the queues in the file at `path`, or in memory for `:memory:`.
@@ -242,7 +273,7 @@ def open_embedded(
     """
     database = Database(path)
     recover(database)
-    return EmbeddedStore(database), EmbeddedQueues(database, clock)
+    return EmbeddedStore(database, settings.audit_retention), EmbeddedQueues(database, clock)
 
 
 # ── the file: one writer, one fsync for all who wait ─────────────────────────────────────────────
@@ -533,8 +564,9 @@ def _set_free(tx: Transaction) -> None:
 class EmbeddedStore:
     """The port Store; see `ports.py` for what each method does."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit_retention: float) -> None:
         self.database = database
+        self._audit_retention = audit_retention
 
     def add(self, task: Task) -> Task | None:
         """Store a new task. None when stored, else the task that has its id."""
@@ -636,6 +668,15 @@ class EmbeddedStore:
         """The audit trail of whatever has the id, oldest first."""
         return self._records(Audit, "SELECT audit FROM audits WHERE subject = ? ORDER BY at, id", task_id)
 
+    def note(self, audit: Audit) -> None:
+        """Store an audit by itself."""
+        self.database.write(partial(_write_audit, audit=audit))
+
+    def acts(self, acts: Acts, cursor: str | None, limit: int, *, now: float) -> AuditPage:
+        """A page of audits, newest first. It looks at `ACTS_EXAMINED` of them at most."""
+        least = max(now - self._audit_retention, acts.since or 0)
+        return self.database.read(partial(_acts, acts=acts, before=_read_row(cursor), limit=limit, least=least))
+
     def channels(self) -> list[Channel]:
         """All channels, oldest first."""
         return self._records(Channel, "SELECT channel FROM channels ORDER BY created_at, channel_id")
@@ -681,6 +722,52 @@ class EmbeddedStore:
         """Remove a caller. False: there was none."""
         sql = "DELETE FROM callers WHERE key_id = ?"
         return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (key_id,)), audit))
+
+    def roster(self) -> Roster:
+        """All operators."""
+        return self.database.read(_roster)
+
+    def operator(self, name: str) -> Operator | None:
+        """The operator of that name."""
+        return next(iter(self._records(Operator, OPERATOR, name)), None)
+
+    def save_operator(self, operator: Operator, version: int, audit: Audit) -> bool:
+        """Store an operator in a roster of the next version. False: somebody else changed it."""
+        sql = "INSERT OR REPLACE INTO operators (name, operator) VALUES (?, ?)"
+        values = (operator.name, to_json(operator))
+        return self.database.write(partial(_change_roster, version=version, sql=sql, values=values, audit=audit))
+
+    def remove_operator(self, name: str, version: int, audit: Audit) -> bool:
+        """Remove an operator from a roster of the next version. False: somebody else changed it."""
+        sql = "DELETE FROM operators WHERE name = ?"
+        return self.database.write(partial(_change_roster, version=version, sql=sql, values=(name,), audit=audit))
+
+    def session(self, session_id: str, operator: str) -> tuple[Session | None, Operator | None]:
+        """A session and an operator, as of one moment."""
+        return self.database.read(partial(_session, session_id=session_id, operator=operator))
+
+    def add_session(self, session: Session, audit: Audit | None = None) -> None:
+        """Store a new session."""
+        self.database.write(partial(_add_session, session=session, audit=audit))
+
+    def save_session(self, session: Session) -> bool:
+        """Store a session of the next version. False: it changed, or was ended."""
+        sql = "UPDATE sessions SET version = ?, expires_at = ?, session = ? WHERE session_id = ? AND version = ?"
+        values = (session.version, session.expires_at, to_json(session), session.session_id, session.version - 1)
+        return self.database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
+
+    def end_session(self, session_id: str, audit: Audit) -> bool:
+        """Remove a session. False: there was none."""
+        sql = "DELETE FROM sessions WHERE session_id = ?"
+        return self.database.write(lambda tx: _audited(tx, tx.execute(sql, (session_id,)), audit))
+
+    def tries(self, of: str) -> Tries:
+        """How often somebody has failed to log in of late."""
+        return next(iter(self._records(Tries, "SELECT tries FROM tries WHERE of = ?", of)), Tries(of=of))
+
+    def save_tries(self, tries: Tries) -> bool:
+        """Store tries of the next version. False: they changed."""
+        return self.database.write(partial(_save_tries, tries=tries))
 
     def use_once(self, name: str, until: float) -> bool:
         """Take a name, unless it is taken."""
@@ -747,9 +834,9 @@ class EmbeddedStore:
     def sweep(self, now: float, limit: int) -> int:
         """Remove up to `limit` tasks whose `expires_at` is past, and all that belongs to them. Returns how many.
 
-        Bulk resends that have expired go as well.
+        Whatever else has expired goes as well.
         """
-        return self.database.write(partial(_sweep, now=now, limit=limit))
+        return self.database.write(partial(_sweep, now=now, limit=limit, audits_before=now - self._audit_retention))
 
     def close(self) -> None:
         """Let go of the file, for the queues too."""
@@ -762,8 +849,10 @@ class EmbeddedStore:
         return [from_json(kind, text) for (text,) in self._rows(sql, *values)]
 
 
-R = TypeVar("R", Attempt, Notice, Channel, Resend, SigningSecret, Caller, Target, Audit, Mention, Desk, Robot)
+R = TypeVar("R", bound=Record)
 Execute = Callable[..., sqlite3.Cursor]
+
+OPERATOR = "SELECT operator FROM operators WHERE name = ?"
 
 AGREED = "SELECT record FROM agreed WHERE name = ?"
 
@@ -917,7 +1006,39 @@ def _keep(tx: Transaction, task_id: str, attempt: Attempt) -> None:
 
 
 def _write_audit(tx: Transaction, audit: Audit) -> None:
-    tx.execute("INSERT INTO audits (subject, at, audit) VALUES (?, ?, ?)", (audit.subject, audit.at, to_json(audit)))
+    """Write an audit into the trail of its subject, and, unless it is a part of another, among all.
+
+    What was refused stands apart from what was done.
+    """
+    text, subject = to_json(audit), audit.subject if audit.result == DONE else f"refused#{audit.subject}"
+    tx.execute("INSERT INTO audits (subject, at, audit) VALUES (?, ?, ?)", (subject, audit.at, text))
+    if not audit.part:
+        tx.execute("INSERT INTO trail (at, subject, audit) VALUES (?, ?, ?)", (audit.at, subject, text))
+
+
+ACTS_EXAMINED = 1000
+"""Audits that one page of their list looks at, at most."""
+
+ACTS = "SELECT at, id, audit FROM trail WHERE ?1 IS NULL AND at >= ?2 AND (at, id) < (?3, ?4)"
+ACTS_OF = """SELECT at, id, audit FROM audits
+    WHERE subject IN (?1, 'refused#' || ?1) AND at >= ?2 AND (at, id) < (?3, ?4)"""
+
+
+def _acts(connection: sqlite3.Connection, acts: Acts, before: tuple[float, int], limit: int, least: float) -> AuditPage:
+    sql = f"{ACTS if acts.subject is None else ACTS_OF} ORDER BY at DESC, id DESC LIMIT {ACTS_EXAMINED + 1}"
+    rows = connection.execute(sql, (acts.subject, least, *before)).fetchall()
+    found = [(at, row, from_json(Audit, text)) for at, row, text in rows[:ACTS_EXAMINED]]
+    matching = [it for it in found if acts.matches(it[2])]
+    last = matching[limit - 1] if len(matching) > limit else found[-1] if len(rows) > ACTS_EXAMINED else None
+    return AuditPage([it[2] for it in matching[:limit]], _cursor((last[0], str(last[1]))) if last else None)
+
+
+def _read_row(cursor: str | None) -> tuple[float, int]:
+    """The place of an audit in a cursor: its moment and its row. Raises InvalidRequest."""
+    at, row = _read_cursor(cursor)
+    if not re.fullmatch("[0-9]{0,18}", row):
+        raise InvalidRequest(faults=(NO_CURSOR,))
+    return at, int(row or 0)
 
 
 def _mention(tx: Transaction, mention: Mention) -> bool:
@@ -1015,6 +1136,37 @@ def _add_caller(tx: Transaction, caller: Caller, audit: Audit) -> None:
     _audited(tx, tx.execute(sql, (caller.key_id, caller.created_at, to_json(caller))), audit)
 
 
+def _roster(connection: sqlite3.Connection) -> Roster:
+    found = connection.execute("SELECT operator FROM operators ORDER BY name").fetchall()
+    version = connection.execute("SELECT version FROM agreed WHERE name = 'roster'").fetchone()
+    return Roster(version[0] if version else 0, tuple(from_json(Operator, text) for (text,) in found))
+
+
+def _change_roster(tx: Transaction, version: int, sql: str, values: Sequence[str], audit: Audit) -> bool:
+    return _agree(tx, "roster", version, "") and _audited(tx, tx.execute(sql, values), audit)
+
+
+def _session(connection: sqlite3.Connection, session_id: str, operator: str) -> tuple[Session | None, Operator | None]:
+    session = connection.execute("SELECT session FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    by = connection.execute(OPERATOR, (operator,)).fetchone()
+    return from_json(Session, session[0]) if session else None, from_json(Operator, by[0]) if by else None
+
+
+def _add_session(tx: Transaction, session: Session, audit: Audit | None) -> None:
+    sql = "INSERT INTO sessions (session_id, version, expires_at, session) VALUES (?, ?, ?, ?)"
+    values = (session.session_id, session.version, session.expires_at, to_json(session))
+    _audited(tx, tx.execute(sql, values), audit)
+
+
+def _save_tries(tx: Transaction, tries: Tries) -> bool:
+    values = (tries.of, tries.version, tries.expires_at, to_json(tries))
+    if tries.version > 1:
+        sql = "UPDATE tries SET version = ?2, expires_at = ?3, tries = ?4 WHERE of = ?1 AND version = ?2 - 1"
+    else:
+        sql = "INSERT INTO tries (of, version, expires_at, tries) VALUES (?, ?, ?, ?) ON CONFLICT (of) DO NOTHING"
+    return tx.execute(sql, values).rowcount == 1
+
+
 def _audited(tx: Transaction, change: sqlite3.Cursor, audit: Audit | None) -> bool:
     """Whether the change changed anything; if so, it is audited, if it is to be."""
     if change.rowcount and audit is not None:
@@ -1053,7 +1205,15 @@ def _write_gate(tx: Transaction, name: str, gate: Gate) -> None:
     tx.execute("INSERT OR REPLACE INTO gates (name, gate) VALUES (?, ?)", (name, to_json(gate)))
 
 
-def _sweep(tx: Transaction, now: float, limit: int) -> int:
+EXPIRED = (
+    "DELETE FROM resends WHERE expires_at <= ?",
+    "DELETE FROM used WHERE expires_at <= ?",
+    "DELETE FROM sessions WHERE expires_at <= ?",
+    "DELETE FROM tries WHERE expires_at <= ?",
+)
+
+
+def _sweep(tx: Transaction, now: float, limit: int, audits_before: float) -> int:
     expired = tx.execute("SELECT id, task_id FROM tasks WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
     for row, task_id in expired:
         tx.execute("DELETE FROM tasks WHERE id = ?", (row,))
@@ -1061,10 +1221,23 @@ def _sweep(tx: Transaction, now: float, limit: int) -> int:
         tx.execute("DELETE FROM attempts WHERE task_id = ?", (task_id,))
         tx.execute("DELETE FROM mentions WHERE subject = ?", (task_id,))
         tx.execute("DELETE FROM audits WHERE subject = ?", (task_id,))
-    tx.execute("DELETE FROM resends WHERE expires_at <= ?", (now,))
-    tx.execute("DELETE FROM used WHERE expires_at <= ?", (now,))
+    for sql in EXPIRED:
+        tx.execute(sql, (now,))
+    _sweep_audits(tx, audits_before, limit)
     _sweep_notices(tx, now, limit)
     return len(expired)
+
+
+def _sweep_audits(tx: Transaction, before: float, limit: int) -> None:
+    """The audits of before that moment; in the trail of a task that is there, they stay until it leaves."""
+    sql = "SELECT id, subject FROM trail WHERE at <= ? ORDER BY at, id LIMIT ?"
+    for row, subject in tx.execute(sql, (before, limit)).fetchall():
+        tx.execute("DELETE FROM trail WHERE id = ?", (row,))
+        tx.execute(
+            """DELETE FROM audits WHERE subject = ?1 AND at <= ?2
+               AND NOT EXISTS (SELECT 1 FROM tasks WHERE task_id = ?1)""",
+            (subject, before),
+        )
 
 
 def _sweep_notices(tx: Transaction, now: float, limit: int) -> None:
@@ -1196,6 +1369,9 @@ def _cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(dumps(list(place)).encode()).decode()
 
 
+NO_CURSOR = Fault("query:cursor", "must be the cursor of an earlier page")
+
+
 def _read_cursor(cursor: str | None) -> Place:
     """The place in a cursor; beyond everything when there is none. Raises InvalidRequest."""
     if cursor is None:
@@ -1205,8 +1381,7 @@ def _read_cursor(cursor: str | None) -> Place:
         task_id.encode()
         return float(created_at), task_id
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        fault = Fault("query:cursor", "must be the cursor of an earlier page")
-        raise InvalidRequest(faults=(fault,)) from error
+        raise InvalidRequest(faults=(NO_CURSOR,)) from error
 
 
 # ── the queues ───────────────────────────────────────────────────────────────────────────────────

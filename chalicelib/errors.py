@@ -9,18 +9,25 @@
     │   │   ├── SignatureStale         signature_stale
     │   │   ├── SignatureWrong         signature_wrong
     │   │   ├── DigestWrong            digest_wrong
-    │   │   └── Replayed               replayed
+    │   │   ├── Replayed               replayed
+    │   │   ├── SessionOver            session_over
+    │   │   └── LoginFailed            login_failed
     │   ├── Forbidden             403  forbidden             who asks may not do this
     │   │   ├── WrongNetwork           wrong_network
+    │   │   ├── CsrfTokenWrong         csrf
     │   │   └── ForeignSite            foreign_site          the local run only
     │   ├── NotFound              404  not_found
     │   ├── NoSuchRoute           404  no_such_route
     │   ├── MethodNotAllowed      405  method_not_allowed
     │   ├── IdempotencyConflict   409  idempotency_conflict
     │   ├── WrongStatus           409  wrong_status
-    │   ├── TooMany               409  too_many
+    │   ├── Conflict              409  conflict              what is there does not allow it
+    │   │   ├── TooMany                too_many
+    │   │   ├── NameTaken              name_taken
+    │   │   └── LastAdmin              last_admin
     │   ├── TooLarge              413  too_large
     │   ├── UnsupportedMediaType  415  unsupported_media_type
+    │   ├── LockedOut             429  locked_out            carries the seconds to wait
     │   ├── InternalError         500  internal_error
     │   └── Unavailable           503  unavailable           carries the seconds to wait
     ├── SendFailed                a request that left (or tried to) brought no reply; has a kind
@@ -124,6 +131,20 @@ class Replayed(Unauthorized):
     title = "This request was used before"
 
 
+class SessionOver(Unauthorized):
+    """The session of the cookie has expired, or was ended: log in again."""
+
+    code = "session_over"
+    title = "The session is over"
+
+
+class LoginFailed(Unauthorized):
+    """The name or the password is wrong. Which of them, nobody is told."""
+
+    code = "login_failed"
+    title = "Name or password is wrong"
+
+
 class Forbidden(Refusal):
     """Who asks is known, and may not do this; the detail says what would be needed."""
 
@@ -137,6 +158,13 @@ class WrongNetwork(Forbidden):
 
     code = "wrong_network"
     title = "This key may not be used from here"
+
+
+class CsrfTokenWrong(Forbidden):
+    """A request of a session that changes something must have the session's `csrf_token` in `X-CSRF-Token`."""
+
+    code = "csrf"
+    title = "The header X-CSRF-Token is not right"
 
 
 class ForeignSite(Forbidden):
@@ -186,12 +214,33 @@ class WrongStatus(Refusal):
     title = "The task's status does not allow this"
 
 
-class TooMany(Refusal):
-    """There are as many of these as there may be; the detail says how many, and what to do."""
+class Conflict(Refusal):
+    """What is there does not allow it, or somebody else was faster: look again."""
 
     status = 409
+    code = "conflict"
+    title = "What is there does not allow this"
+
+
+class TooMany(Conflict):
+    """There are as many of these as there may be; the detail says how many, and what to do."""
+
     code = "too_many"
     title = "There are as many as there may be"
+
+
+class NameTaken(Conflict):
+    """There is an operator of this name."""
+
+    code = "name_taken"
+    title = "There is one of this name"
+
+
+class LastAdmin(Conflict):
+    """Nobody could undo it: the last admin who may log in is not disabled, demoted or removed."""
+
+    code = "last_admin"
+    title = "This is the last admin"
 
 
 class TooLarge(Refusal):
@@ -210,6 +259,18 @@ class UnsupportedMediaType(Refusal):
     title = "The body must be application/json"
 
 
+class LockedOut(Refusal):
+    """Too many tries to log in have failed. This one was not looked at; `Retry-After` says when one is."""
+
+    status = 429
+    code = "locked_out"
+    title = "Too many tries have failed"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class InternalError(Refusal):
     """A fault of kkbida itself; it is in the log under the same request id."""
 
@@ -225,6 +286,10 @@ class Unavailable(Refusal):
     def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+ASK_LATER = (LockedOut, Unavailable)
+"""Refusals that say when to ask again, in `retry_after`."""
 
 
 class Kind(StrEnum):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.errors import Refusal, Unavailable, kinds_of
+from chalicelib.auth import COOKIE
+from chalicelib.errors import ASK_LATER, Refusal, kinds_of
 from chalicelib.route import RETRY_AFTER, Gives, Route, in_one_line
 from chalicelib.shape import Field, Schema, Shape, Shown
 from chalicelib.show import ID, IDS, PROBLEM, PROBLEM_JSON
@@ -32,6 +33,21 @@ INFO = {
     "description": ABOUT,
     "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
 }
+KNOWN_BY = {
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Signature",
+        "description": "A caller signs each request by RFC 9421, with hmac-sha256; docs/signing.md says how.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "An operator logs in by POST /v1/login. Requests that change anything need the session's"
+        " csrf_token in the header X-CSRF-Token; docs/operators.md says how.",
+    },
+}
 PROBLEMS = {"description": "The form of problems (RFC 9457)", "url": "https://www.rfc-editor.org/rfc/rfc9457"}
 
 
@@ -48,7 +64,11 @@ def document(routes: Iterable[Route], base: str = "") -> Part:
         "servers": [{"url": base or "/", "description": "Where this document was read."}],
         "tags": [{"name": tag.name, "description": tag.about} for tag in dict.fromkeys(it.tag for it in routes)],
         "paths": _by_name(_paths(routes), schemas),
-        "components": {"responses": _by_name(responses, schemas), "schemas": schemas},
+        "components": {
+            "responses": _by_name(responses, schemas),
+            "schemas": schemas,
+            "securitySchemes": KNOWN_BY,
+        },
     }
 
 
@@ -86,6 +106,7 @@ def _operation(route: Route, routes: Sequence[Route]) -> Part:
         "parameters": list(_parameters(route)),
         **({"requestBody": _request(route)} if route.takes else {}),
         "responses": _responses(route, routes),
+        "security": [] if route.is_open else [{name: []} for name in KNOWN_BY],
     }
 
 
@@ -140,7 +161,7 @@ def _refused(refusal: type[Refusal]) -> Part:
     """The response of a kind of refusal: a problem with its code, or that of a kind of it."""
     codes = [it.code for it in kinds_of(refusal)]
     of_this_kind = {"properties": {"status": {"const": refusal.status}, "code": {"enum": codes}}}
-    headers = {name: _told(field) for name, field in RETRY_AFTER.items()} if refusal is Unavailable else {}
+    headers = {name: _told(field) for name, field in RETRY_AFTER.items()} if refusal in ASK_LATER else {}
     return {
         "description": in_one_line(refusal.__doc__),
         **({"headers": headers} if headers else {}),

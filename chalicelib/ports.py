@@ -31,12 +31,16 @@ from chalicelib.task import (
     Json,
     Mention,
     Notice,
+    Operator,
     Resend,
     Robot,
+    Roster,
+    Session,
     SigningSecret,
     Status,
     Target,
     Task,
+    Tries,
 )
 
 A = TypeVar("A")
@@ -111,6 +115,33 @@ class Page:
     """
 
     tasks: Sequence[Task]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """Which audits to list, newest first. None means any. `since` <= at < `until`."""
+
+    subject: str | None = None
+    actor: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def matches(self, audit: Audit) -> bool:
+        """Whether it is among those asked for."""
+        return (
+            self.subject in (None, audit.subject)
+            and self.actor in (None, audit.actor)
+            and (self.since is None or audit.at >= self.since)
+            and (self.until is None or audit.at < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Audits, newest first, and where the next page begins; as `Page`, it may hold few and still have a cursor."""
+
+    audits: Sequence[Audit]
     cursor: str | None
 
 
@@ -221,7 +252,21 @@ class Store(Protocol):
         ...
 
     def audits(self, task_id: str) -> list[Audit]:
-        """The audit trail of a task, or of anything else that has an id, oldest first."""
+        """What was done to a task, or to anything else that has an id, oldest first.
+
+        That of a task leaves with the task; of all else an audit is kept for `audit_retention`.
+        """
+        ...
+
+    def note(self, audit: Audit) -> None:
+        """Store an audit of what was refused, or has changed nothing here."""
+        ...
+
+    def acts(self, acts: Acts, cursor: str | None, limit: int, *, now: float) -> AuditPage:
+        """A page of all audits of the last `audit_retention`, but for parts of others.
+
+        With a subject, those of its own trail, and what was refused. Raises InvalidRequest for a cursor that is none.
+        """
         ...
 
     def channels(self) -> list[Channel]:
@@ -266,6 +311,46 @@ class Store(Protocol):
 
     def remove_caller(self, key_id: str, audit: Audit) -> bool:
         """Remove a caller. False: there was none."""
+        ...
+
+    def roster(self) -> Roster:
+        """All operators (a consistent read)."""
+        ...
+
+    def operator(self, name: str) -> Operator | None:
+        """The operator of that name (a consistent read)."""
+        ...
+
+    def save_operator(self, operator: Operator, version: int, audit: Audit) -> bool:
+        """Store an operator, if `version` is one more than that of the roster. False: somebody else changed it."""
+        ...
+
+    def remove_operator(self, name: str, version: int, audit: Audit) -> bool:
+        """Remove an operator, if `version` is one more than that of the roster. False: somebody else changed it."""
+        ...
+
+    def session(self, session_id: str, operator: str) -> tuple[Session | None, Operator | None]:
+        """A session and an operator, as they are stored, by one look (a consistent read)."""
+        ...
+
+    def add_session(self, session: Session, audit: Audit | None = None) -> None:
+        """Store a new session."""
+        ...
+
+    def save_session(self, session: Session) -> bool:
+        """Store a session whose `version` is one more than the stored one's. False: it changed, or was ended."""
+        ...
+
+    def end_session(self, session_id: str, audit: Audit) -> bool:
+        """Remove a session. False: there was none."""
+        ...
+
+    def tries(self, of: str) -> Tries:
+        """How often somebody has failed to log in of late; none, when nothing is known (a consistent read)."""
+        ...
+
+    def save_tries(self, tries: Tries) -> bool:
+        """Store tries whose `version` is one more than the stored one's (0: none). False: they changed."""
         ...
 
     def use_once(self, name: str, until: float) -> bool:

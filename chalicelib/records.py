@@ -28,13 +28,16 @@ from chalicelib.task import (
     Json,
     Mention,
     Notice,
+    Operator,
     Policy,
     Request,
     Resend,
     Robot,
+    Session,
     SigningSecret,
     Target,
     Task,
+    Tries,
 )
 
 Record = (
@@ -48,6 +51,9 @@ Record = (
     | Resend
     | SigningSecret
     | Caller
+    | Operator
+    | Session
+    | Tries
     | Target
     | Breaker
     | Gate

@@ -48,7 +48,7 @@ class Gives:
 
 
 RETRY_AFTER = {"Retry-After": Field(Number(least=0, whole=True), "Seconds to wait before asking again.", required=True)}
-"""The header beside `Unavailable`."""
+"""The header beside refusals that say when to ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Route:
 
     `also`: answers beside the one that is wanted. `takes`: the shape of the body, which may be left out where it is
     `optional`, and has `most_bytes` at most. `refuses`: with what, beside that which follows from the rest. `right`:
-    what one needs to ask; None where everybody may. `same_again`: asking twice is as asking once.
+    what one needs to ask; where there is None, everybody may, or everybody who is `known`. `same_again`: asking twice
+    is as asking once.
     """
 
     method: str
@@ -75,6 +76,12 @@ class Route:
     most_bytes: int = MOST_BYTES
     refuses: tuple[type[Refusal], ...] = ()
     same_again: bool = False
+    known: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may ask."""
+        return self.right is None and not self.known
 
     @property
     def name(self) -> str:
@@ -95,7 +102,7 @@ class Route:
     def refusals(self) -> list[type[Refusal]]:
         """Everything that it refuses with, or with a kind of. Each has a status of its own, that it does not answer."""
         found: list[type[Refusal]] = [InvalidRequest, Forbidden, InternalError, Unavailable, *self.refuses]
-        found += [Unauthorized] if self.right else []
+        found += [] if self.is_open else [Unauthorized]
         found += [NotFound] if self.ids else []
         found += [TooLarge, UnsupportedMediaType] if self.takes else []
         answered = {gives.status for gives in (self.gives, *self.also)}

@@ -84,7 +84,7 @@ SETTINGS = (
     Setting(
         "open_api",
         "0",
-        "1 lets everybody in who can reach the API, as operator and caller. For tests and the local run only.",
+        "1 lets everybody in who can reach the API, as operator and caller. For tests only.",
         _flag,
     ),
     Setting("console_url", "", "Address of the console, for links in notices.", _text),
@@ -111,6 +111,9 @@ SETTINGS = (
     Setting("shards", "4", "Partitions each index is spread over. It may be raised, never lowered.", _whole(1, 64)),
     Setting("in_flight_limit", "100000", "Waiting messages a queue may hold; more are parked.", _whole(1, 120000)),
     Setting("retention_days", "30", "Days for which a finished task is kept.", _whole(1, 3650)),
+    Setting("audit_days", "365", "Days for which it is kept what operators did.", _whole(1, 3650)),
+    Setting("session_idle", "28800", "Seconds after which a session that nobody uses is over.", _whole(600, 2_592_000)),
+    Setting("session_longest", "604800", "Seconds after which any session is over.", _whole(600, 2_592_000)),
 )
 
 
@@ -148,6 +151,9 @@ class Settings:
     shards: int
     in_flight_limit: int
     retention_days: int
+    audit_days: int
+    session_idle: int
+    session_longest: int
 
     @property
     def lease(self) -> int:
@@ -158,6 +164,16 @@ class Settings:
     def retention(self) -> int:
         """Seconds for which a finished task is kept."""
         return self.retention_days * 86_400
+
+    @property
+    def audit_retention(self) -> int:
+        """Seconds for which it is kept what operators did."""
+        return self.audit_days * 86_400
+
+    @property
+    def is_behind_tls(self) -> bool:
+        """Whether browsers come by https only: on AWS, and where the console is said to be there."""
+        return self.console_url.startswith("https://") or not (self.embedded or self.endpoint)
 
 
 LEASE_MARGIN = 15

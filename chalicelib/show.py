@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from chalicelib.errors import Kind, Refusal
 from chalicelib.failures import Group
 from chalicelib.ledger import Ledger
+from chalicelib.operators import MOST_NAME
 from chalicelib.settings import Setting, Settings, written
 from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
 from chalicelib.task import (
@@ -33,10 +34,13 @@ from chalicelib.task import (
     Mention,
     Notice,
     NoticeStatus,
+    Operator,
     Policy,
     Request,
     Resend,
     ResendStatus,
+    Right,
+    Role,
     SigningSecret,
     Status,
     Target,
@@ -47,7 +51,7 @@ from chalicelib.task import (
 
 ID = Text(format="uuid")
 TEXT = Text()
-IDS = {"key_id": Text(least=1, most=100)}
+IDS = {"key_id": Text(least=1, most=100), "name": Text(least=1, most=MOST_NAME)}
 """The form of ids that are no UUIDs."""
 
 TIME = Time()
@@ -307,19 +311,24 @@ AUDIT = Shown(
         "at": Field(TIME, "When."),
         "actor": Field(TEXT, "Who."),
         "action": Field(TEXT, "What was done."),
+        "subject": Field(TEXT, "To what."),
         "address": Field(TEXT, "From where."),
         "detail": Field(MapOf(shape=Anything()), "What it changed."),
+        "result": Field(TEXT, "`done`, or the code that it was refused with."),
     },
 )
 
 
-def _audit(audit: Audit) -> dict[str, Json]:
+def audit(it: Audit) -> dict[str, Json]:
+    """An entry of the audit trail."""
     return {
-        "at": time(audit.at),
-        "actor": audit.actor,
-        "action": audit.action,
-        "address": audit.address,
-        "detail": audit.detail,
+        "at": time(it.at),
+        "actor": it.actor,
+        "action": it.action,
+        "subject": it.subject,
+        "address": it.address,
+        "detail": it.detail,
+        "result": it.result,
     }
 
 
@@ -349,7 +358,7 @@ def whole(
         **_submitted(task.request),
         "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
         "notices": [_notice(mention, notice, task.round) for mention, notice in notices],
-        "audit": [_audit(audit) for audit in audits],
+        "audit": [audit(it) for it in audits],
     }
 
 
@@ -398,7 +407,7 @@ WHOLE_RESEND = Shown(
 
 def whole_resend(it: Resend, audits: Iterable[Audit]) -> dict[str, Json]:
     """A bulk resend with its audit trail."""
-    return {**resend(it), "audit": [_audit(audit) for audit in audits]}
+    return {**resend(it), "audit": [audit(it) for it in audits]}
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
@@ -483,6 +492,59 @@ def caller(it: Caller) -> dict[str, Json]:
         "created_at": time(it.created_at),
         "created_by": it.created_by,
     }
+
+
+# ── operators ────────────────────────────────────────────────────────────────────────────────────
+
+ROLE = Text(choices=tuple(Role))
+
+OPERATOR = Shown(
+    name="Operator",
+    fields={
+        "name": Field(TEXT, "By which it logs in."),
+        "role": Field(ROLE, "What it may do."),
+        "disabled": Field(Flag(), "Whether it may not log in."),
+        "created_at": Field(TIME, "When it was made."),
+        "created_by": Field(TEXT, "Who made it."),
+        "password_at": Field(TIME, "When its password was last changed."),
+    },
+)
+
+
+def operator(it: Operator) -> dict[str, Json]:
+    """An operator, without its password."""
+    return {
+        "name": it.name,
+        "role": it.role,
+        "disabled": it.disabled,
+        "created_at": time(it.created_at),
+        "created_by": it.created_by,
+        "password_at": time(it.password_at),
+    }
+
+
+LOGIN = Shown(
+    name="Login",
+    fields={
+        "name": Field(TEXT, "Who has logged in."),
+        "role": Field(ROLE, "What it may do."),
+        "csrf_token": Field(TEXT, "For the header `X-CSRF-Token` of all requests that change anything."),
+        "expires_at": Field(TIME, "When the session is over, unless it is used."),
+    },
+)
+
+ME = Shown(
+    name="Me",
+    fields={
+        "kind": Field(Text(choices=("operator", "caller", "anyone")), "What sort of one is asking."),
+        "name": Field(TEXT, "As the audit trail has it."),
+        "role": Field(OrNull(ROLE), "Of an operator."),
+        "source_app": Field(OrNull(TEXT), "Of a caller: the app that it acts for."),
+        "rights": Field(ListOf(shape=Text(choices=tuple(Right))), "What it may do; of a caller, its scopes."),
+        "csrf_token": Field(OrNull(TEXT), "Of an operator's session: for the header `X-CSRF-Token`."),
+        "expires_at": Field(OrNull(TIME), "Of an operator's session: when it is over, unless it is used."),
+    },
+)
 
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────

@@ -14,11 +14,17 @@
     line#<line> line                     how many stand in a line, and the last place that was given
     line#<line> <place>                  who stands there
     <id>        audit#<ms>#<digest>      what an operator did to a task or channel
+    refused#<id> audit#<ms>#<digest>     what an operator was refused to do to it
+    audits#<day>#N <ms>#<digest>         both once more, for the list of all
     channels    <channel_id>             a channel
     resends     <resend_id>              a bulk resend
     signing     <secret_id>              a signing secret (not its key, which is nowhere)
     callers     <key_id>                 a caller (not its secret, which is nowhere)
     used#<name> used                     a nonce that was used
+    operators   <name>                   an operator
+    roster      roster                   how often any operator was changed
+    session#<id> session                 a session
+    tries#<of>  tries                    how often somebody failed to log in of late
     targets     <target>                 what is set of a target
     <target>    gate                     what the workers know of each other at a target with limits
     apps        <source_app>             a source app that has tasks
@@ -67,10 +73,11 @@ from chalicelib import aws, ledger, life
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
 from chalicelib.ledger import Ledger, Recount
 from chalicelib.life import Refused, Spent, Stale
-from chalicelib.ports import Page, Query
+from chalicelib.ports import Acts, AuditPage, Page, Query
 from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
 from chalicelib.settings import Settings
 from chalicelib.task import (
+    DONE,
     FINAL,
     Attempt,
     Audit,
@@ -82,14 +89,18 @@ from chalicelib.task import (
     Held,
     Mention,
     Notice,
+    Operator,
     Policy,
     Request,
     Resend,
     Robot,
+    Roster,
+    Session,
     SigningSecret,
     Status,
     Target,
     Task,
+    Tries,
     evolve,
 )
 
@@ -125,6 +136,12 @@ READ_BATCH = 100
 
 EXAMINED = READ_BATCH
 """Rows that one page of the list looks at, at most."""
+
+DAYS_EXAMINED = 31
+"""Days that one page of the list of audits looks at, at most."""
+
+FIRST_ACTS = 20
+"""Audits of each partition that are read at first."""
 
 COUNTED_KEYS = 10_000
 """Keys of an index that one look for the size of the list counts, at most: about a megabyte."""
@@ -380,6 +397,11 @@ def shard_of(name: str, shards: int) -> int:
 def _ms(seconds: float) -> str:
     """Milliseconds, as text that sorts as the number does: a moment before 1970 or after 2286 is cut to those."""
     return f"{math.floor(min(max(seconds * 1000, 0), MOST_MS)):013d}"
+
+
+def _day(seconds: float) -> str:
+    """The day in UTC, as 2026-11-23."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _bytes(*texts: str | None) -> int:
@@ -681,7 +703,7 @@ class DynamoStore:
         (before, there), (after, beside) = lay_out(old, self._settings), lay_out(new, self._settings)
         fresh = [record for record in beside if record.name not in {known.name for known in there}]
         key, actions, condition = (new.task_id, "task"), _difference(before, after), Row.version == old.version
-        puts = [self._table.putting(self._audit(audit, new))] if audit else []
+        puts = self._auditing(audit, new) if audit else []
         try:
             self._put_aside(old, new, fresh)
             if old.place is not None and new.place is None:
@@ -922,11 +944,63 @@ class DynamoStore:
         found = [from_json(Audit, record.text) for record in self._records(task_id, "audit#")]
         return sorted(found, key=lambda audit: audit.at)
 
-    def _audit(self, audit: Audit, task: Task | None = None) -> Record:
-        """What an operator did; on a task, it leaves with the task."""
-        text = to_json(audit)
-        expires_at = _kept_until(task, self._settings) if task else None
-        return Record(audit.subject, f"audit#{_ms(audit.at)}#{_digest(text)}", text=text, expires_at=expires_at)
+    def note(self, audit: Audit) -> None:
+        """See `Store.note`."""
+        self._table.transact(puts=self._auditing(audit))
+
+    def _auditing(self, audit: Audit, task: Task | None = None) -> list[dict[str, Any]]:
+        """The puts that store an audit: in the trail of its subject, and, unless it is a part of another, in the list.
+
+        On a task, the first leaves with the task. What was refused may name a subject that there is not, and that is
+        the key of something else: it lies apart.
+        """
+        text, place = to_json(audit), f"{_ms(audit.at)}#{_digest(to_json(audit))}"
+        kept_until = int(audit.at + self._settings.audit_retention)
+        owner = audit.subject if audit.result == DONE else f"refused#{audit.subject}"
+        expires_at = _kept_until(task, self._settings) if task else kept_until
+        records = [Record(owner, f"audit#{place}", text=text, expires_at=expires_at)]
+        if not audit.part:
+            shard = shard_of(text, self._settings.shards)
+            records.append(Record(f"audits#{_day(audit.at)}#{shard}", place, text=text, expires_at=kept_until))
+        return [self._table.putting(record) for record in records]
+
+    def acts(self, acts: Acts, cursor: str | None, limit: int, *, now: float) -> AuditPage:
+        """See `Store.acts`. It looks at `EXAMINED` audits at most, and at `DAYS_EXAMINED` days."""
+        before = _place(cursor) if cursor is not None else "~"
+        found, end = self._places(acts, before, now)
+        places = list(islice(found, EXAMINED + 1))
+        matching = [(place, audit) for place, audit in places[:EXAMINED] if acts.matches(audit)]
+        if len(matching) > limit:
+            return AuditPage([audit for _, audit in matching[:limit]], _cursor(matching[limit - 1][0]))
+        end = places[EXAMINED - 1][0] if len(places) > EXAMINED else end
+        return AuditPage([audit for _, audit in matching], _cursor(end) if end else None)
+
+    def _places(self, acts: Acts, before: str, now: float) -> tuple[Iterator[tuple[str, Audit]], str | None]:
+        """The audits before a place, newest first, each with its own; and where those days begin, if not the last."""
+        if acts.subject is not None:
+            return self._newest_acts([acts.subject, f"refused#{acts.subject}"], "audit#", before), None
+        last = now if before == "~" else float(before[:13]) / 1000
+        last = min(last, now if acts.until is None else acts.until)
+        first = now - self._settings.audit_retention if acts.since is None else acts.since
+        days = [int(last // DAY) - back for back in range(DAYS_EXAMINED) if int(last // DAY) - back >= first // DAY]
+        found = (self._newest_acts(self._shards_of(day), "", before) for day in days)
+        goes_on = bool(days) and days[-1] > first // DAY
+        return chain.from_iterable(found), f"{_ms(days[-1] * DAY)}#!" if goes_on else None
+
+    def _shards_of(self, day: int) -> list[str]:
+        return [f"audits#{_day(day * DAY)}#{shard}" for shard in range(self._settings.shards)]
+
+    def _newest_acts(self, owners: Sequence[str], prefix: str, before: str) -> Iterator[tuple[str, Audit]]:
+        """The audits of these partitions whose place is before that one, the newest first."""
+        within = Record.name.between(f"{prefix}0", f"{prefix}{before}")
+        more: Any = {"limit": FIRST_ACTS, "scan_index_forward": False, "consistent_read": True}
+        walks = [self._table.walk(owner, within, **more) for owner in owners]
+        firsts = _at_once(lambda walk: next(walk, []), walks)
+        lines = [chain(first, chain.from_iterable(walk)) for first, walk in zip(firsts, walks, strict=True)]
+        for item in merge(*lines, key=lambda item: item["sk"]["S"], reverse=True):
+            place = item["sk"]["S"].removeprefix(prefix)
+            if place != before:
+                yield place, from_json(Audit, item["text"]["S"])
 
     # ── channels ─────────────────────────────────────────────────────────────────────────────────
 
@@ -947,7 +1021,7 @@ class DynamoStore:
         """Delete a record, with its audit. False: there was none."""
         try:
             delete = self._table.deleting(key, Record.owner.exists())
-            self._table.transact(deletes=[delete], puts=[self._table.putting(self._audit(audit))])
+            self._table.transact(deletes=[delete], puts=self._auditing(audit))
         except Stands:
             return False
         return True
@@ -1006,8 +1080,7 @@ class DynamoStore:
         record.version = version
         follows = Record.version.does_not_exist() if version == 1 else Record.version == version - 1
         if audit:
-            puts = [self._table.putting(record, follows), self._table.putting(self._audit(audit))]
-            self._table.transact(puts=puts)
+            self._table.transact(puts=[self._table.putting(record, follows), *self._auditing(audit)])
         else:
             self._table.put(record, follows)
 
@@ -1052,6 +1125,69 @@ class DynamoStore:
     def remove_caller(self, key_id: str, audit: Audit) -> bool:
         """See `Store.remove_caller`."""
         return self._remove(("callers", key_id), audit)
+
+    # ── operators ────────────────────────────────────────────────────────────────────────────────
+
+    def roster(self) -> Roster:
+        """See `Store.roster`. Its version is read first: whoever changes an operator meanwhile is noticed."""
+        item = self._table.get(("roster", "roster"))
+        operators = tuple(from_json(Operator, record.text) for record in self._records("operators"))
+        return Roster(int(item["v"]["N"]) if item else 0, operators)
+
+    def operator(self, name: str) -> Operator | None:
+        """See `Store.operator`."""
+        item = self._table.get(("operators", name))
+        return from_json(Operator, item["text"]["S"]) if item else None
+
+    def save_operator(self, operator: Operator, version: int, audit: Audit) -> bool:
+        """See `Store.save_operator`."""
+        put = self._table.putting(Record("operators", operator.name, text=to_json(operator)))
+        return self._change_roster(version, audit, puts=[put])
+
+    def remove_operator(self, name: str, version: int, audit: Audit) -> bool:
+        """See `Store.remove_operator`."""
+        delete = self._table.deleting(("operators", name), Record.owner.exists())
+        return self._change_roster(version, audit, deletes=[delete])
+
+    def _change_roster(self, version: int, audit: Audit, **changes: list[dict[str, Any]]) -> bool:
+        follows = Record.version.does_not_exist() if version == 1 else Record.version == version - 1
+        counted = self._table.putting(Record("roster", "roster", version=version), follows)
+        puts = [counted, *changes.pop("puts", []), *self._auditing(audit)]
+        try:
+            self._table.transact(puts=puts, **changes)
+        except Stands:
+            return False
+        return True
+
+    def session(self, session_id: str, operator: str) -> tuple[Session | None, Operator | None]:
+        """See `Store.session`."""
+        keys = (f"session#{session_id}", "session"), ("operators", operator)
+        found = {_key(item): item["text"]["S"] for item in self._table.get_all(keys)}
+        session, by = found.get(keys[0]), found.get(keys[1])
+        return from_json(Session, session) if session else None, from_json(Operator, by) if by else None
+
+    def add_session(self, session: Session, audit: Audit | None = None) -> None:
+        """See `Store.add_session`."""
+        self._save(_session(session), 1, audit)
+
+    def save_session(self, session: Session) -> bool:
+        """See `Store.save_session`."""
+        return self._save(_session(session), session.version)
+
+    def end_session(self, session_id: str, audit: Audit) -> bool:
+        """See `Store.end_session`."""
+        return self._remove((f"session#{session_id}", "session"), audit)
+
+    def tries(self, of: str) -> Tries:
+        """See `Store.tries`."""
+        item = self._table.get((f"tries#{of}", "tries"))
+        return from_json(Tries, item["text"]["S"]) if item else Tries(of=of)
+
+    def save_tries(self, tries: Tries) -> bool:
+        """See `Store.save_tries`."""
+        expires_at = math.ceil(tries.expires_at)
+        record = Record(f"tries#{tries.of}", "tries", text=to_json(tries), expires_at=expires_at)
+        return self._save(record, tries.version)
 
     def use_once(self, name: str, until: float) -> bool:
         """See `Store.use_once`."""
@@ -1217,6 +1353,11 @@ def _gate(item: Item | None) -> tuple[Gate, int]:
         return Gate(), 0
     record = Record.from_raw_data(dict(item))
     return from_json(Gate, record.text), int(record.version)
+
+
+def _session(session: Session) -> Record:
+    owner, expires_at = f"session#{session.session_id}", math.ceil(session.expires_at)
+    return Record(owner, "session", text=to_json(session), expires_at=expires_at)
 
 
 def _goes_to(name: str, task: Task) -> bool:

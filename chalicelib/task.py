@@ -1,4 +1,5 @@
-"""The nouns: Task, Attempt, Notice, Channel, Resend, Target and their parts. Frozen facts; `evolve` makes the next one.
+"""The nouns: Task, Attempt, Notice, Channel, Resend, Target, Operator and their parts. Frozen facts; `evolve` makes the
+next one.
 
 Times are seconds since the epoch (UTC, float), durations are seconds unless the name ends in `_ms`.
 How a task may change stands in `life.py`.
@@ -407,7 +408,7 @@ class Right(StrEnum):
     RESEND = "resend"  # resend tasks, cancel them, deliver them now
     WATCH = "watch"  # see targets, channels, bulk resends and figures
     OPERATE = "operate"  # resend many, pause and limit targets, test channels
-    ADMIN = "admin"  # change channels, signing secrets and callers
+    ADMIN = "admin"  # change channels, signing secrets, callers and operators
 
 
 SCOPES = (Right.SUBMIT, Right.READ, Right.RESEND)
@@ -430,6 +431,87 @@ class Caller:
     fingerprint: str
     created_at: float
     created_by: str
+
+
+class Role(StrEnum):
+    """What an operator is."""
+
+    VIEWER = "viewer"  # sees everything
+    OPERATOR = "operator"  # and submits and resends tasks, pauses and limits targets, tests channels
+    ADMIN = "admin"  # and changes channels, signing secrets, callers and operators
+
+
+_SEES = frozenset({Right.READ, Right.WATCH})
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.VIEWER: _SEES,
+    Role.OPERATOR: _SEES | {Right.SUBMIT, Right.RESEND, Right.OPERATE},
+    Role.ADMIN: frozenset(Right),
+}
+"""What each role may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A human with a login. `password` is a hash (see `operators.py`).
+
+    `era`: by chance; a session of another era is over. `device_key`: by chance, and kept for ever: what the marks of
+    devices are made with from which the operator has logged in.
+    """
+
+    name: str
+    role: Role
+    password: str
+    disabled: bool = False
+    era: str
+    device_key: str
+    created_at: float
+    created_by: str
+    password_at: float
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this one may do everything just now."""
+        return self.role is Role.ADMIN and not self.disabled
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """All operators, by name, as of one moment. `version` counts the changes of any of them."""
+
+    version: int = 0
+    operators: tuple[Operator, ...] = ()
+
+    def find(self, name: str) -> Operator | None:
+        """The operator of that name."""
+        return next((it for it in self.operators if it.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Somebody who has logged in. `session_id` is the hash of the token, which only the browser has.
+
+    It is over at `expires_at`, which moves on with its use, and at `ends_at` in any case.
+    """
+
+    session_id: str
+    operator: str
+    era: str
+    seen_at: float
+    expires_at: float
+    ends_at: float
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How often somebody has failed to log in of late: with a name, from an address, at a device."""
+
+    of: str
+    failed: int = 0
+    last_at: float = 0
+    expires_at: float = 0
+    version: int = 0
 
 
 class ResendStatus(StrEnum):
@@ -540,9 +622,16 @@ class Gate:
     waits: bool = False
 
 
+DONE = "done"
+"""The result of an action that was not refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One thing that an operator did: who, what, on what, from where, when, and what it changed."""
+    """One thing that an operator did, or tried to: who, what, on what, from where, when, what it changed.
+
+    `result`: done, or the code that it was refused with. `part`: of an action on many, which has an audit of its own.
+    """
 
     at: float
     actor: str
@@ -550,3 +639,5 @@ class Audit:
     subject: str
     address: str
     detail: Mapping[str, Json] = field(default_factory=dict)
+    result: str = DONE
+    part: bool = False

@@ -15,14 +15,25 @@ from enum import StrEnum
 from pathlib import Path
 
 from chalicelib import api, errors, show
-from chalicelib.admin import BREAKER, CALLER, CHANNEL, PREVIEW, RESEND, RESENT_BY, SIGNING_SECRET, TARGET
+from chalicelib.admin import (
+    BREAKER,
+    CALLER,
+    CHANNEL,
+    OPERATOR,
+    OPERATOR_CHANGES,
+    PREVIEW,
+    RESEND,
+    RESENT_BY,
+    SIGNING_SECRET,
+    TARGET,
+)
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import VARIABLES
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
 from chalicelib.submission import BATCH_SIZE, DEFAULT_RETRY, EXPECT, OVERRIDES, RETRY, TASK
-from chalicelib.task import Event, Held, NoticeStatus, ResendStatus, Right, Status, Verdict
+from chalicelib.task import Event, Held, NoticeStatus, ResendStatus, Right, Role, Status, Verdict
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -64,10 +75,15 @@ def _lines() -> Iterator[str]:
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. Without one:"
     yield from _section("What a channel says by itself of one task", ("kind", "template"), _templates())
     yield from _section("A caller, as submitted", ("field", "form", "meaning"), _fields(CALLER))
+    yield from _section("An operator, as submitted", ("field", "form", "meaning"), _fields(OPERATOR))
+    yield from _section("What is changed of an operator", ("field", "form", "meaning"), _fields(OPERATOR_CHANGES))
+    yield from _section("A login, as submitted", ("field", "form", "meaning"), _fields(api.LOGIN))
+    yield from _section("A change of one's own password", ("field", "form", "meaning"), _fields(api.NEW_PASSWORD))
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
     yield from _section("Rights", ("right", "what one may do"), _words(Right))
+    yield from _section("Roles of operators", ("role", "what it may do"), _words(Role))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
     yield from _section("Why a task is held", ("held", "meaning"), _words(Held))
     yield from _section("Verdict on an attempt", ("verdict", "meaning"), _words(Verdict))
@@ -107,7 +123,7 @@ def _routes() -> Iterator[Sequence[str]]:
             f"`{route.method}`",
             f"`{route.path}`",
             route.about,
-            f"`{route.right}`" if route.right else "open to all",
+            f"`{route.right}`" if route.right else "open to all" if route.is_open else "none, but known",
             given,
             refused,
         )

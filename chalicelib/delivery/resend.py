@@ -175,6 +175,7 @@ def _audit(world: World, resend: Resend, task: Task) -> Audit:
         subject=task.task_id,
         address=resend.address,
         detail={"round": task.round + 1, "changed": [], "resend_id": resend.resend_id},
+        part=True,
     )
 
 

@@ -201,4 +201,5 @@ def _file(console: Path, path: str) -> Answer:
 def _problem(refusal: Refusal, *headers: tuple[str, str]) -> Answer:
     """The refusal as the API itself would word it."""
     problem = api.problem(refusal)
-    return problem.status, [*problem.headers.items(), *headers], problem.text().encode()
+    own = [(name, str(value)) for name, value in problem.headers.items()]
+    return problem.status, [*own, *headers], problem.text().encode()

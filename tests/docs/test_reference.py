@@ -38,6 +38,7 @@ def test_it_describes_every_shape_of_the_document() -> None:
             "TargetChanges",
             "BreakerChanges",
         ),
+        *("NewOperator", "OperatorChanges", "Credentials", "PasswordChange"),
     }, "these come in"
 
 

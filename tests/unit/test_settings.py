@@ -34,6 +34,9 @@ def test_without_any_variable_the_defaults_hold() -> None:
         shards=4,
         in_flight_limit=100_000,
         retention_days=30,
+        audit_days=365,
+        session_idle=28_800,
+        session_longest=604_800,
     )
 
 
@@ -122,7 +125,7 @@ def test_every_wrong_setting_is_named_at_once_with_what_it_is_for() -> None:
     assert [line.partition("=")[0] for line in lines] == ["KKBIDA_OPEN_API", "KKBIDA_PORTS", "KKBIDA_SHARDS"]
     assert lines[0] == (
         "KKBIDA_OPEN_API='maybe': must be 0 or 1. "
-        "1 lets everybody in who can reach the API, as operator and caller. For tests and the local run only."
+        "1 lets everybody in who can reach the API, as operator and caller. For tests only."
     )
 
 

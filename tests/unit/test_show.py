@@ -300,8 +300,10 @@ def test_the_audit_trail_says_who_did_what_from_where_and_when() -> None:
             "at": "2025-12-01T12:00:00.000Z",
             "actor": "ann",
             "action": "resend",
+            "subject": "task-1",
             "address": "192.0.2.7",
             "detail": {"changed": ["url"]},
+            "result": "done",
         }
     ]
 

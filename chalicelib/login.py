@@ -1,0 +1,177 @@
+"""Logging in and out. Failures are counted before the password is looked at, so that many at a time gain nothing.
+
+too many failures of late? ──> 429          by name and by address; a device that is known has a count of its own
+one more, should it fail
+name and password right?   ──> 401          as slowly when there is no such name
+a session, the count begins anew
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib import log, operators
+from chalicelib.admin import new_password
+from chalicelib.auth import Identity, cookies_of, entry, note_refusal, operator_named
+from chalicelib.call import Call
+from chalicelib.errors import Forbidden, LockedOut, LoginFailed, SessionOver
+from chalicelib.operators import BY_ADDRESS, BY_NAME, Limit
+from chalicelib.ports import World
+from chalicelib.task import Operator, Session, Tries, evolve
+
+DEVICE = "kkbida_device"
+"""The cookie of a device from which somebody has logged in. It opens nothing: it sets the tries there apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that has just begun, and the values of its two cookies."""
+
+    operator: Operator
+    session: Session
+    cookie: str
+    mark: str
+
+
+def login(world: World, call: Call, name: str, password: str) -> Opened:
+    """Begin a session. Raises LoginFailed or LockedOut."""
+    operator = world.store.operator(name) if operators.is_name(name) else None
+    counted = _count(world, call, name, operator)
+    if not _is_right(operator, password):
+        raise _failed(world, call, operator, counted, "login")
+    assert operator is not None, "the password is right"
+    _forgive(world, counted)
+    log.event("login.done", metrics={"Logins": 1}, operator=name, address=call.address)
+    return open_session(world, operator, call, "login")
+
+
+def logout(world: World, who: Identity) -> None:
+    """End a session. Raises Forbidden when there is none."""
+    session = _session_of(who)
+    world.store.end_session(session.session_id, entry(world, who, "logout", who.name))
+    log.event("login.ended", operator=session.operator)
+
+
+def change_password(world: World, call: Call, who: Identity, current: str, new: str) -> Opened:
+    """Change one's own password: all sessions are over, and a new one begins.
+
+    Raises LoginFailed, LockedOut, InvalidRequest, SessionOver, or Forbidden when who asks has no password.
+    """
+    name = _session_of(who).operator
+    operator = world.store.operator(name)
+    counted = _count(world, call, name, operator)
+    if not _is_right(operator, current):
+        raise _failed(world, call, operator, counted, "change-password")
+    _forgive(world, counted)
+    changes = new_password(world, name, new, "/new")
+    audit = entry(world, who, "change-password", who.name)
+    while True:
+        roster = world.store.roster()
+        there = roster.find(name)
+        if there is None or operator is None or there.password != operator.password:
+            raise SessionOver("Somebody else has changed or removed this operator; log in again.")
+        changed = evolve(there, **changes)
+        if world.store.save_operator(changed, roster.version + 1, audit):
+            break
+    log.event("operator.password_changed", operator=name)
+    return open_session(world, changed, call)
+
+
+def open_session(world: World, operator: Operator, call: Call, action: str | None = None) -> Opened:
+    """Begin a session without a word; with an action, it is audited."""
+    token = world.random.randbytes(operators.TOKEN_BYTES)
+    settings, now = world.settings, world.clock.now()
+    session = operators.begin(operator, token, now=now, idle=settings.session_idle, longest=settings.session_longest)
+    named = operator_named(operator.name)
+    world.store.add_session(session, entry(world, Identity(named, call.address), action, named) if action else None)
+    mark = operators.make_mark(operator, world.random.randbytes(16))
+    return Opened(operator, session, operators.make_cookie(operator.name, token), mark)
+
+
+def _session_of(who: Identity) -> Session:
+    if who.session is None:
+        raise Forbidden("Only an operator who has logged in can do this.")
+    return who.session
+
+
+def _is_right(operator: Operator | None, password: str) -> bool:
+    """Whether it is the operator's password. It takes as long when there is no such operator, or it is disabled."""
+    right = operators.is_password(password, operator.password if operator else operators.nobodys_password())
+    return right and operator is not None and not operator.disabled
+
+
+# ── tries ────────────────────────────────────────────────────────────────────────────────────────
+
+Counted = list[tuple[str, Limit]]
+"""Under what a try is counted, and how many each allows. The first is that of the name or device."""
+
+
+def _count(world: World, call: Call, name: str, operator: Operator | None) -> Counted:
+    """Count a try as one that has failed, before it is looked at. Raises LockedOut, and then counts nothing."""
+    counted = _counted(call, name, operator)
+    now = world.clock.now()
+    for of, limit in counted:
+        _require_free(world.store.tries(of), limit, now)
+    for of, limit in counted:
+        _change(world, of, lambda tries, limit=limit: operators.after_failure(_require_free(tries, limit, now), now))  # type: ignore[misc]
+    return counted
+
+
+def _counted(call: Call, name: str, operator: Operator | None) -> Counted:
+    """A device from which this operator has logged in has a count of its own, which nobody else can raise."""
+    mark = cookies_of(call).get(DEVICE, "")
+    if operator is not None and operators.is_mark(operator, mark):
+        return [(f"device:{_digest(mark)}", BY_NAME)]
+    return [(f"name:{_digest(name)}", BY_NAME), (f"address:{_network(call.address)}", BY_ADDRESS)]
+
+
+def _require_free(tries: Tries, limit: Limit, now: float) -> Tries:
+    """The tries, if another one is looked at now. Raises LockedOut."""
+    free_at = operators.may_try_at(tries, limit)
+    if now < free_at:
+        wait = operators.seconds_until(free_at, now)
+        raise LockedOut(f"Too many tries have failed; the next one is looked at in {wait} seconds.", retry_after=wait)
+    return tries
+
+
+def _forgive(world: World, counted: Counted) -> None:
+    """The name, or the device, begins anew; the address is given back the one try: others may be behind it."""
+    now = world.clock.now()
+    (own, _), *others = counted
+    _change(world, own, lambda tries: operators.after_success(tries, now, left=0))
+    for of, _ in others:
+        _change(world, of, lambda tries: operators.after_success(tries, now, left=tries.failed - 1))
+
+
+def _change(world: World, of: str, decide: Callable[[Tries], Tries]) -> None:
+    """Change a count as one step between those of others."""
+    while not world.store.save_tries(decide(world.store.tries(of))):
+        continue
+
+
+def _failed(world: World, call: Call, operator: Operator | None, counted: Counted, action: str) -> LoginFailed:
+    """What is answered to a try that has failed, once it is noted. A name that nobody has is left out: it may be a
+    password."""
+    who = Identity(operator_named(operator.name) if operator else "nobody", call.address)
+    of, limit = counted[0]
+    wait = operators.wait_after(world.store.tries(of).failed, limit)
+    refusal = LoginFailed("The name or the password is wrong.")
+    note_refusal(world, who, action, who.name if operator else "login", refusal, locked_for=wait)
+    log.event("login.failed", metrics={"LoginsFailed": 1}, actor=who.name, address=call.address, locked_for=wait)
+    return refusal
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _network(address: str) -> str:
+    """Whom an address stands for: itself, or the /64 of IPv6, of which everybody has as many as they like."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)  # noqa: PLR2004
