@@ -251,6 +251,6 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
 
 def _require_new(world: World, who: Identity) -> None:
     """Raises Replayed when this nonce was used by this key before."""
-    until = world.clock.now() + 2 * WINDOW  # by then it is stale
+    until = world.clock.now() + 2 * WINDOW + 1  # by then it is stale
     if not world.store.use_once(f"{who.name}:{who.nonce}", until):
         raise Replayed

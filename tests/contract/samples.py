@@ -18,9 +18,12 @@ from chalicelib.task import (
     Gist,
     Mention,
     Notice,
+    Operator,
     Policy,
     Request,
     Resend,
+    Role,
+    Session,
     SigningSecret,
     Task,
     Verdict,
@@ -151,6 +154,29 @@ def caller(key_id: str = "first", *, at: float = NOW, **changes: Any) -> Caller:
         fingerprint="0123456789ab",
         created_at=at,
         created_by="小王",
+    )
+    return evolve(fresh, **changes)
+
+
+def operator(name: str = "小王", *, at: float = NOW, **changes: Any) -> Operator:
+    """An admin, made `at`."""
+    fresh = Operator(
+        name=name,
+        role=Role.ADMIN,
+        password="scrypt$1$1$1$c2FsdA$aGFzaA",
+        era="now",
+        device_key="by chance",
+        created_at=at,
+        created_by="command",
+        password_at=at,
+    )
+    return evolve(fresh, **changes)
+
+
+def session(session_id: str = "hash", *, at: float = NOW, **changes: Any) -> Session:
+    """A session of that admin, begun `at`."""
+    fresh = Session(
+        session_id=session_id, operator="小王", era="now", seen_at=at, expires_at=at + HOUR, ends_at=at + DAY
     )
     return evolve(fresh, **changes)
 
