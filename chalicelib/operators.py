@@ -67,7 +67,7 @@ def password_fault(name: str, password: str) -> str | None:
     if len(_bytes(password)) > MOST_PASSWORD:
         return f"must have {MOST_PASSWORD} bytes at most"
     plain = password.casefold()
-    if plain == name.casefold() or plain in WORST or len(set(plain)) == 1:
+    if plain == name.casefold() or plain in WORST:
         return "is the name, or one of the first that anybody would try"
     return None
 
