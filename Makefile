@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run test test-thorough fuzz test-localstack simulate mutants chaos overload bench package clean
+.PHONY: help run operator test test-thorough fuzz test-localstack simulate mutants chaos overload bench package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ help: ## this list
 
 run: $(VENV)/ready-to-run ## run it here: PORT=8000, ENDPOINT=http://127.0.0.1:4566 for an AWS emulator, DATA=.local
 	@exec $(BIN)/python -m infra.local
+
+operator: $(VENV)/ready-to-run ## make an operator while it is stopped: NAME=li.lei ROLE=admin; or a new password: RESET=1
+	@$(BIN)/python -m infra.operator $(if $(RESET),reset,add) "$(NAME)" $(if $(ROLE),--role $(ROLE)) $(if $(STACK),--stack $(STACK))
 
 test: $(VENV)/ready-to-test ## every check and every test that needs no LocalStack
 	$(BIN)/ruff check .

@@ -22,9 +22,9 @@ COMMAND = (sys.executable, "-m", "infra.local")
 
 
 class LocalRun:
-    """The local run on free ports, its data in `folder`. It can be killed and started again on the same data.
+    """The local run on free ports, open to everybody, its data in `folder`.
 
-    `command` is what is run; `variables` are set for it.
+    It can be killed and started again on the same data. `command` is what is run; `variables` are set for it.
     """
 
     def __init__(self, folder: Path, command: Sequence[str] = COMMAND, **variables: str) -> None:
@@ -32,7 +32,7 @@ class LocalRun:
         self.api = ""
         self.receiver = ""
         self._command = command
-        self._variables = {"PORT": "0", "RECEIVER_PORT": "0", "DATA": str(folder), **variables}
+        self._variables = {"PORT": "0", "RECEIVER_PORT": "0", "DATA": str(folder), "KKBIDA_OPEN_API": "1", **variables}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -17,7 +17,7 @@ from chalicelib import world
 from chalicelib.embedded import IN_HAND, EmbeddedStore
 from chalicelib.errors import SettingsError
 from chalicelib.ports import Queue, World
-from infra.local import receiver, server, sources, start
+from infra.local import entry, receiver, server, sources, start
 from infra.local.context import function
 from infra.local.start import Start
 
@@ -68,8 +68,11 @@ def run(asked: Start) -> None:
         asked.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.environ.update(start.settings(found, os.environ) | _place(asked))
         with _logging_to(asked.log), _product(own, partner):
-            start.write_access(asked.access, found)
-            print(start.welcome(asked, found), file=sys.__stdout__, flush=True)
+            here = world.current()
+            ways_in = entry.ensure(here, start.read_access(asked.access))
+            start.write_access(asked, found, ways_in)
+            welcome = start.welcome(asked, found, ways_in, is_open=here.settings.open_api)
+            print(welcome, file=sys.__stdout__, flush=True)
             signal.sigwait(STOPS)
             print("  Stopping ...", file=sys.__stdout__, flush=True)
     os._exit(0)  # a delivery that outlives its grace must not keep the process; its lease runs out, as in a crash

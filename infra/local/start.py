@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.errors import SettingsError
+from infra.local.entry import Entry
 
 LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 HIGHEST_PORT = 65_535
@@ -36,8 +38,13 @@ class Start:
 
     @property
     def access(self) -> Path:
-        """Where other programs find out how to reach this one."""
+        """Where other programs find out how to reach this one, and get in."""
         return self.folder / "access.json"
+
+    @property
+    def curl(self) -> Path:
+        """A configuration of curl: a session of the admin."""
+        return self.folder / "curl"
 
 
 def read(environment: Mapping[str, str]) -> Start:
@@ -77,11 +84,11 @@ def addresses(port: int, receiver_port: int) -> Addresses:
 def settings(found: Addresses, environment: Mapping[str, str]) -> dict[str, str]:
     """The settings of a local run, where `environment` has no others.
 
-    The API is open, and deliveries may go to loopback: it is this computer that serves and asks. A message can
+    Deliveries may go to loopback: it is this computer that serves and receives. A message can
     get lost only when the process dies between two writes, so one that seems lost is not waited for as long.
     """
     defaults = {
-        "KKBIDA_OPEN_API": "1",
+        "KKBIDA_OPEN_API": "0",
         "KKBIDA_ALLOW_NETWORKS": LOOPBACK_NETWORKS,
         "KKBIDA_CONSOLE_URL": found.console,
         "KKBIDA_GRACE": "60",
@@ -89,17 +96,50 @@ def settings(found: Addresses, environment: Mapping[str, str]) -> dict[str, str]
     return {name: environment.get(name, default) for name, default in defaults.items()}
 
 
-def write_access(path: Path, found: Addresses) -> None:
-    """Write the addresses for other programs: readable by the user only, and never half written."""
+def read_access(path: Path) -> dict[str, str]:
+    """What an earlier start has written; nothing when there is none, or it cannot be read."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+
+
+def write_access(start: Start, found: Addresses, entry: Entry) -> None:
+    """Write for other programs where it is, and how to get in: readable by the user only, and never half written.
+
+    Whoever sees access.json finds the other file as well.
+    """
+    if entry.curl is None:
+        start.curl.unlink(missing_ok=True)
+    else:
+        _write_private(start.curl, entry.curl)
+    told = {"api": found.api, "console": found.console, "receiver": found.receiver, **entry.access}
+    _write_private(start.access, json.dumps(told, indent=2))
+
+
+def _write_private(path: Path, text: str) -> None:
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"api": found.api, "console": found.console, "receiver": found.receiver}, file, indent=2)
+        file.write(text)
     draft.replace(path)
 
 
-def welcome(start: Start, found: Addresses) -> str:
+def who_may(start: Start, entry: Entry, *, is_open: bool) -> str:
+    """What the terminal shows of who gets in: a password that was made just now, this once."""
+    if is_open:
+        return "KKBIDA_OPEN_API=1: everybody who can reach it may do everything"
+    if entry.is_new:
+        return f"{entry.access['operator']}, password {entry.access['password']}  (also in {start.access})"
+    if "password" in entry.access:
+        return f"{entry.access['operator']}, the password is in {start.access}"
+    return "as you have set it up; a forgotten password: stop it, then make operator NAME=... RESET=1"
+
+
+def welcome(start: Start, found: Addresses, entry: Entry, *, is_open: bool = False) -> str:
     """What the terminal shows once everything is up."""
+    curl = "curl -s" if is_open or entry.curl is None else f"curl -s -K {shlex.quote(str(start.curl))}"
     kept = f"at {start.endpoint}" if start.endpoint else f"in {start.database}"
     task = {
         "url": f"{found.receiver}/fail/2",
@@ -113,16 +153,17 @@ def welcome(start: Start, found: Addresses) -> str:
     Console   {found.console}
     API       {found.api}/v1
     Receiver  {found.receiver}/  a flaky partner to try things with
+    Login     {who_may(start, entry, is_open=is_open)}
 
     Tasks are kept {kept}; the log is {start.log}
 
   Submit a task. Its receiver fails twice, and then takes it:
 
-    curl -s {found.api}/v1/tasks -H 'Content-Type: application/json' -d '{json.dumps(task)}'
+    {curl} {found.api}/v1/tasks -H 'Content-Type: application/json' -d '{json.dumps(task)}'
 
   Look at it, with the task_id from the answer:
 
-    curl -s {found.api}/v1/tasks/TASK_ID
+    {curl} {found.api}/v1/tasks/TASK_ID
 
   Ctrl-C stops it.
 """
