@@ -198,8 +198,7 @@ def begin(operator: Operator, token: bytes, *, now: float, idle: float, longest:
 
 def is_live(session: Session, operator: Operator, now: float) -> bool:
     """Whether the session still is one of this operator, who may log in."""
-    mine = (session.operator, session.era) == (operator.name, operator.era)
-    return mine and not operator.disabled and now < session.expires_at
+    return session.era == operator.era and not operator.disabled and now < session.expires_at
 
 
 def prolonged(session: Session, *, now: float, idle: float) -> Session | None:

@@ -12,6 +12,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from chalicelib.settings import SETTINGS
+from tests.browser import Browser, hire
 from tests.house import House, in_turn, reply
 
 ROOT = Path(__file__).parent.parent.parent
@@ -94,6 +95,16 @@ def test_every_built_file_that_is_named_is_one_that_the_build_writes(page: Path)
 def test_what_the_page_on_resending_many_sends_is_taken() -> None:
     sent = re.findall(r"/v1/resends -H '[^']+' -d '(.*?)'", (ROOT / "docs" / "resend.md").read_text(), re.DOTALL)
     assert [House().call("start_resend", json.loads(body))[0] for body in sent] == [200, 202]
+
+
+def test_the_login_of_the_page_on_operators_answers_as_it_says() -> None:
+    house = House(KKBIDA_OPEN_API="0")
+    page = (ROOT / "docs" / "operators.md").read_text()
+    login = json.loads(re.findall(r"-d '(.*?)'", page, re.DOTALL)[0])
+    browser = Browser(house)
+    hire(house, login["name"], password=login["password"])
+    assert browser.log_in(**login)[1].keys() == json.loads(blocks("operators.md", "json")[0]).keys()
+    assert browser.ask("log_out")[0] == 204
 
 
 # ── docs/receiving.md ────────────────────────────────────────────────────────────────────────────
