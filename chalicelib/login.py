@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from chalicelib import log, operators
 from chalicelib.admin import new_password
@@ -116,8 +117,12 @@ def _count(world: World, call: Call, name: str, operator: Operator | None) -> Co
     for of, limit in counted:
         _require_free(world.store.tries(of), limit, now)
     for of, limit in counted:
-        _change(world, of, lambda tries, limit=limit: operators.after_failure(_require_free(tries, limit, now), now))  # type: ignore[misc]
+        _change(world, of, partial(_after_failure, limit=limit, now=now))
     return counted
+
+
+def _after_failure(tries: Tries, limit: Limit, now: float) -> Tries:
+    return operators.after_failure(_require_free(tries, limit, now), now)
 
 
 def _counted(call: Call, name: str, operator: Operator | None) -> Counted:

@@ -17,8 +17,9 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from chalicelib import admin, world
+from chalicelib import admin, aws, world
 from chalicelib.auth import Identity
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Refusal, SettingsError
@@ -59,18 +60,20 @@ def _settings(stack: str | None, environment: Mapping[str, str]) -> dict[str, st
     """The settings by which the store is found."""
     endpoint, table = environment.get("ENDPOINT", ""), environment.get("KKBIDA_TABLE", "")
     if stack:
-        return {"KKBIDA_TABLE": _table_of(stack), "KKBIDA_ENDPOINT": endpoint}
+        return {"KKBIDA_TABLE": _table_of(stack, endpoint), "KKBIDA_ENDPOINT": endpoint}
     if endpoint or table:
         return {"KKBIDA_TABLE": table or "kkbida", "KKBIDA_ENDPOINT": endpoint}
     return {"KKBIDA_EMBEDDED": str(Path(environment.get("DATA") or ".local") / "kkbida.db")}
 
 
-def _table_of(stack: str) -> str:
+def _table_of(stack: str, endpoint: str) -> str:
     import boto3  # noqa: PLC0415 - slow, and of no use for a file
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
+    way = {"endpoint_url": endpoint or None, "region_name": aws.region(endpoint), **aws.credentials(endpoint)}
     try:
-        found = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="Table")
+        cloudformation: Any = boto3.client("cloudformation", **way)
+        found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Table")
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(f"The table of the stack {stack} cannot be found. {error}") from error
     return str(found["StackResourceDetail"]["PhysicalResourceId"])

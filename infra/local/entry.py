@@ -44,7 +44,7 @@ def ensure(world: World, known: Mapping[str, str]) -> Entry:
         return _entry(world, made, password, is_new=True)
     name, password = known.get("operator", NAME), known.get("password", "")
     there = roster.find(name)
-    is_right = there is not None and operators.is_password(password, there.password)
+    is_right = there is not None and password != "" and operators.is_password(password, there.password)
     return _entry(world, there, password if is_right else "", is_new=False)
 
 

@@ -17,6 +17,7 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
+from infra import operator
 from tests.emulators import ministack
 from tests.local.conftest import receiving
 from tests.packaged import package
@@ -240,6 +241,7 @@ def test_a_stack_deployed_without_a_thought_lets_nobody_in(endpoint: str) -> Non
     answers = {call: closed.call(call[0], call[1].replace("{", "").replace("}", "")).status_code for call in calls}
 
     assert answers.pop(("GET", "/v1/health")) == answers.pop(("GET", "/openapi.json")) == 200
+    assert answers.pop(("POST", "/v1/login")) == 400
     assert len(answers) > 10
     assert set(answers.values()) == {401}, answers
 
@@ -256,3 +258,27 @@ def test_a_caller_is_known_by_a_signature_over_the_path_with_its_stage(opened: S
     taken = until(lambda: (it := submit("/prod/v1/tasks")).status_code == 202 and it.json(), "knowing the caller")
     assert opened.call("GET", f"/v1/tasks/{taken['task_id']}").json()["source_app"] == "orders"
     assert [submit(path).json()["code"] for path in ("/v1/tasks", "/test/v1/tasks")] == ["signature_wrong"] * 2
+
+
+def test_the_first_admin_is_made_by_a_command_and_logs_in_behind_the_stage(
+    opened: Stack, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.main(["add", "root", "--random", "--stack", opened.name], {"ENDPOINT": endpoint})
+    password = capsys.readouterr().out.split()[-1]
+    began = requests.post(f"{opened.api}/v1/login", json={"name": "root", "password": password}, timeout=30)
+    assert began.status_code == 200, began.text
+    cookies = began.raw.headers.getlist("Set-Cookie")
+    assert [it.partition("; ")[2].partition("Max-Age")[0] for it in cookies] == [
+        "HttpOnly; SameSite=Strict; Path=/; "
+    ] * 2
+    assert all(it.endswith("; Secure") for it in cookies)
+    kept = {"Cookie": "; ".join(it.partition(";")[0] for it in cookies), "X-CSRF-Token": began.json()["csrf_token"]}
+
+    def asked(method: str, path: str) -> Any:
+        return requests.request(method, opened.api + path, headers=kept, timeout=30)
+
+    assert asked("GET", "/v1/me").json()["name"] == "operator:root"
+    trail = asked("GET", "/v1/audit?actor=operator:root").json()["audits"]
+    assert [(it["action"], it["subject"], it["result"]) for it in trail] == [("login", "operator:root", "done")]
+    assert asked("POST", "/v1/logout").status_code == 204
+    assert asked("GET", "/v1/me").json()["code"] == "session_over"
