@@ -29,7 +29,7 @@ run: $(VENV)/ready-to-run ## run it here: PORT=8000, ENDPOINT=http://127.0.0.1:4
 	@exec $(BIN)/python -m infra.local
 
 operator: $(VENV)/ready-to-run ## make an operator while it is stopped: NAME=li.lei ROLE=admin; or a new password: RESET=1
-	@$(BIN)/python -m infra.operator $(if $(RESET),reset,add) "$(NAME)" $(if $(ROLE),--role $(ROLE)) $(if $(STACK),--stack $(STACK))
+	@$(BIN)/python -m infra.operators $(if $(RESET),reset,add) "$(NAME)" $(if $(ROLE),--role $(ROLE)) $(if $(STACK),--stack $(STACK))
 
 test: $(VENV)/ready-to-test ## every check and every test that needs no LocalStack
 	$(BIN)/ruff check .

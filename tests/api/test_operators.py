@@ -10,7 +10,7 @@ import pytest
 from chalicelib import operators
 from chalicelib.api import ROUTES
 from chalicelib.keyring import FRESH
-from chalicelib.task import RIGHTS, Right, Role, Session, evolve
+from chalicelib.task import RIGHTS, Right, Role, Roster, Session, evolve
 from tests.api.test_callers import Here
 from tests.browser import PASSWORD, Browser, hire
 from tests.house import House
@@ -384,6 +384,22 @@ def test_a_wrong_current_password_counts_as_a_failed_try(house: House, admin: Br
     assert admin.log_in()[0] == 429
     house.clock.at += 1
     assert admin.log_in()[0] == 200, "the password is as it was"
+
+
+def test_a_reset_meanwhile_is_not_undone_by_who_has_stolen_the_session(
+    house: House, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief, reset = hired(house, "li.lei", "admin"), "a reset horse battery"
+    plain = house.world.store.roster
+
+    def after_the_reset() -> Roster:
+        monkeypatch.undo()
+        assert admin.ask("change_operator", {"password": reset}, name="li.lei")[0] == 200
+        return plain()
+
+    monkeypatch.setattr(house.world.store, "roster", after_the_reset)
+    assert code(thief.ask("change_password", {"current": PASSWORD, "new": NEW})) == "session_over"
+    assert Browser(house).log_in("li.lei", reset)[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from infra import operator
+from infra import operators
 from tests.emulators import ministack
 from tests.local.conftest import receiving
 from tests.packaged import package
@@ -263,7 +263,7 @@ def test_a_caller_is_known_by_a_signature_over_the_path_with_its_stage(opened: S
 def test_the_first_admin_is_made_by_a_command_and_logs_in_behind_the_stage(
     opened: Stack, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operator.main(["add", "root", "--random", "--stack", opened.name], {"ENDPOINT": endpoint})
+    operators.main(["add", "root", "--random", "--stack", opened.name], {"ENDPOINT": endpoint})
     password = capsys.readouterr().out.split()[-1]
     began = requests.post(f"{opened.api}/v1/login", json={"name": "root", "password": password}, timeout=30)
     assert began.status_code == 200, began.text

@@ -19,7 +19,7 @@ from chalicelib.settings import load
 from chalicelib.store import DynamoStore
 from chalicelib.task import Role, Roster
 from chalicelib.world import SystemClock
-from infra import operator
+from infra import operators
 from tests.contract import aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def roster(folder: Path) -> Roster:
 
 def run(folder: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.operator", *arguments],
+        [sys.executable, "-m", "infra.operators", *arguments],
         cwd=ROOT,
         env={**os.environ, "DATA": str(folder)},
         capture_output=True,
@@ -57,7 +57,7 @@ def at_a_terminal(folder: Path, *answers: str) -> str:
     """All that a terminal shows while somebody answers each prompt."""
     process, terminal = pty.fork()
     if process == 0:
-        command = [sys.executable, "-m", "infra.operator", "add", "li.lei", "--role", "viewer"]
+        command = [sys.executable, "-m", "infra.operators", "add", "li.lei", "--role", "viewer"]
         os.chdir(ROOT)
         os.execve(sys.executable, command, {**os.environ, "DATA": str(folder)})  # noqa: S606 - our own code
     shown = ""
@@ -125,8 +125,8 @@ def test_a_file_that_a_local_run_holds_is_left_alone(tmp_path: Path) -> None:
 def test_on_aws_it_is_the_table_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with aws.moto() as endpoint:
         settings = aws.table(endpoint)
-        operator.main(["add", "root", "--random"], {"KKBIDA_TABLE": settings.table})
+        operators.main(["add", "root", "--random"], {"KKBIDA_TABLE": settings.table})
         [made] = DynamoStore(settings).roster().operators
         assert is_password(capsys.readouterr().out.split()[-1], made.password)
         with pytest.raises(SystemExit, match="The table of the stack none cannot be found"):
-            operator.main(["add", "root", "--random", "--stack", "none"], {})
+            operators.main(["add", "root", "--random", "--stack", "none"], {})

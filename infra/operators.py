@@ -1,7 +1,7 @@
 """Make an operator, or give one a new password, from where the store is: so the first admin comes to be.
 
-python -m infra.operator add NAME --role admin      asks for the password; --random prints one by chance
-python -m infra.operator reset NAME                 the same, for one that is there; its sessions are over
+python -m infra.operators add NAME --role admin      asks for the password; --random prints one by chance
+python -m infra.operators reset NAME                 the same, for one that is there; its sessions are over
 
 The store is the file in DATA (.local unless said), which nobody else may have open: stop the local run first. With
 --stack NAME it is the table of that stack, with KKBIDA_TABLE that table, by the AWS credentials of the environment;
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.operator", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m infra.operators", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("do", choices=("add", "reset"))
     parser.add_argument("name")
     parser.add_argument("--role", choices=tuple(Role), default=Role.ADMIN, help="of one that is added")
