@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import life, log, operators, submission
@@ -26,6 +27,7 @@ from chalicelib.task import (
     FINAL,
     MOST_OF_ERROR,
     SCOPES,
+    Audit,
     Breaker,
     Caller,
     Channel,
@@ -527,51 +529,69 @@ MOST_OPERATORS = 200
 def create_operator(world: World, who: Identity, submitted: Json) -> Operator:
     """A new operator. Raises InvalidRequest, NameTaken and TooMany."""
     require(OPERATOR, submitted)
-    name, role = submitted["name"], Role(submitted["role"])
+    made = _operator(world, who, submitted)
+
+    def beside(roster: Roster) -> Operator:
+        if roster.find(made.name) is not None:
+            raise NameTaken(f"There is an operator {made.name}.")
+        if len(roster.operators) >= MOST_OPERATORS:
+            raise TooMany(f"There are {MOST_OPERATORS} operators; remove those that are no longer there.")
+        return made
+
+    audit = entry(world, who, "create-operator", operator_named(made.name), {"role": made.role})
+    save_operator(world, beside, audit)
+    log.event("operator.created", operator=made.name, role=made.role, actor=who.name)
+    return made
+
+
+def _operator(world: World, who: Identity, submitted: Mapping[str, Json]) -> Operator:
+    name, now = submitted["name"], world.clock.now()
     if not operators.is_name(name):
         raise InvalidRequest(faults=(Fault("/name", "must have letters, digits, `.`, `-`, `_` and `@` only"),))
-    now = world.clock.now()
-    made = Operator(
+    return Operator(
         name=name,
-        role=role,
-        password=hashed(world, name, submitted["password"]),
-        era=by_chance(world),
-        device_key=by_chance(world),
+        role=Role(submitted["role"]),
+        password=_hashed(world, name, submitted["password"], "/password"),
+        era=_by_chance(world),
+        device_key=_by_chance(world),
         created_at=now,
         created_by=who.name,
         password_at=now,
     )
-    audit = entry(world, who, "create-operator", operator_named(name), {"role": role})
+
+
+def save_operator(world: World, decide: Callable[[Roster], Operator], audit: Audit) -> Operator:
+    """Store an operator as one step between the changes of others. `decide` may be asked twice, about two rosters."""
     while True:
         roster = world.store.roster()
-        if roster.find(name) is not None:
-            raise NameTaken(f"There is an operator {name}.")
-        if len(roster.operators) >= MOST_OPERATORS:
-            raise TooMany(f"There are {MOST_OPERATORS} operators; remove those that are no longer there.")
-        if world.store.save_operator(made, roster.version + 1, audit):
-            break
-    log.event("operator.created", operator=name, role=role, actor=who.name)
-    return made
+        operator = decide(roster)
+        if world.store.save_operator(operator, roster.version + 1, audit):
+            return operator
 
 
 def change_operator(world: World, who: Identity, name: str, changes: Json) -> Operator:
     """Change some of what is known of an operator. Raises InvalidRequest, NotFound and LastAdmin."""
     require(OPERATOR_CHANGES, changes)
     given = {key: value for key, value in changes.items() if value is not None}
-    new: dict[str, Json] = {key: value for key, value in given.items() if key == "disabled"}
-    new |= {"role": Role(given["role"])} if "role" in given else {}
-    new |= new_password(world, name, given["password"]) if "password" in given else {}
+    new = _changes(world, name, given)
+
+    def changed(roster: Roster) -> Operator:
+        there = _find_operator(roster, name)
+        _require_admin(roster, there, evolve(there, **new))
+        return evolve(there, **new)
+
     told = {key: value if key != "password" else "changed" for key, value in given.items()}
-    audit = entry(world, who, "change-operator", operator_named(name), told)
-    while True:
-        roster = world.store.roster()
-        there = find_operator(roster, name)
-        changed = evolve(there, **({"era": by_chance(world)} if given.get("disabled") else {}), **new)
-        _require_admin(roster, there, changed)
-        if world.store.save_operator(changed, roster.version + 1, audit):
-            break
+    saved = save_operator(world, changed, entry(world, who, "change-operator", operator_named(name), told))
     log.event("operator.changed", operator=name, changed=sorted(given), actor=who.name)
-    return changed
+    return saved
+
+
+def _changes(world: World, name: str, given: Mapping[str, Json]) -> dict[str, Any]:
+    """What is given, as it changes the record. Whoever is disabled has no session any more, also when let in again."""
+    new: dict[str, Any] = {"role": Role(given["role"])} if "role" in given else {}
+    if "disabled" in given:
+        new |= {"disabled": given["disabled"], **({"era": _by_chance(world)} if given["disabled"] else {})}
+    return new | (new_password(world, name, given["password"], "/password") if "password" in given else {})
 
 
 def remove_operator(world: World, who: Identity, name: str) -> None:
@@ -579,13 +599,13 @@ def remove_operator(world: World, who: Identity, name: str) -> None:
     audit = entry(world, who, "remove-operator", operator_named(name))
     while True:
         roster = world.store.roster()
-        _require_admin(roster, find_operator(roster, name), None)
+        _require_admin(roster, _find_operator(roster, name), None)
         if world.store.remove_operator(name, roster.version + 1, audit):
             break
     log.event("operator.removed", operator=name, actor=who.name)
 
 
-def find_operator(roster: Roster, name: str) -> Operator:
+def _find_operator(roster: Roster, name: str) -> Operator:
     """The operator of that name; raises NotFound."""
     there = roster.find(name)
     if there is None:
@@ -600,20 +620,20 @@ def _require_admin(roster: Roster, there: Operator, changed: Operator | None) ->
         raise LastAdmin(f"{there.name} is the last admin who may log in; make another one first.")
 
 
-def new_password(world: World, name: str, password: str, pointer: str = "/password") -> dict[str, Json]:
+def new_password(world: World, name: str, password: str, pointer: str) -> dict[str, Any]:
     """What changes of an operator with its password: all sessions are over. Raises InvalidRequest."""
-    made = hashed(world, name, password, pointer)
-    return {"password": made, "era": by_chance(world), "password_at": world.clock.now()}
+    made = _hashed(world, name, password, pointer)
+    return {"password": made, "era": _by_chance(world), "password_at": world.clock.now()}
 
 
-def hashed(world: World, name: str, password: str, pointer: str = "/password") -> str:
+def _hashed(world: World, name: str, password: str, pointer: str) -> str:
     """The password as it is stored. Raises InvalidRequest when it is none to be chosen."""
     if fault := operators.password_fault(name, password):
         raise InvalidRequest(faults=(Fault(pointer, fault),))
     return operators.hash_password(password, world.random.randbytes(operators.SALT_BYTES))
 
 
-def by_chance(world: World) -> str:
+def _by_chance(world: World) -> str:
     """What nobody can guess."""
     return world.random.randbytes(16).hex()
 

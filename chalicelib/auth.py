@@ -146,7 +146,7 @@ def note_refusal(world: World, who: Identity, action: str, subject: str, refusal
     now = world.clock.now()
     once = f"refusal:{who.name}:{action}:{refusal.code}:{int(now // MINUTE)}"
     if world.store.use_once(once, now + 2 * MINUTE):
-        world.store.note(entry(world, who, action, subject, detail, result=refusal.code))
+        world.store.note(entry(world, who, action, subject, {"why": refusal.detail, **detail}, result=refusal.code))
 
 
 # ── a session ────────────────────────────────────────────────────────────────────────────────────

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from chalicelib import log, operators
-from chalicelib.admin import new_password
+from chalicelib.admin import new_password, save_operator
 from chalicelib.auth import Identity, cookies_of, entry, note_refusal, operator_named
 from chalicelib.call import Call
 from chalicelib.errors import Forbidden, LockedOut, LoginFailed, SessionOver
 from chalicelib.operators import BY_ADDRESS, BY_NAME, Limit
 from chalicelib.ports import World
-from chalicelib.task import Operator, Session, Tries, evolve
+from chalicelib.task import Operator, Roster, Session, Tries, evolve
 
 DEVICE = "kkbida_device"
 """The cookie of a device from which somebody has logged in. It opens nothing: it sets the tries there apart."""
@@ -68,17 +68,16 @@ def change_password(world: World, call: Call, who: Identity, current: str, new: 
         raise _failed(world, call, operator, counted, "change-password")
     _forgive(world, counted)
     changes = new_password(world, name, new, "/new")
-    audit = entry(world, who, "change-password", who.name)
-    while True:
-        roster = world.store.roster()
+
+    def changed(roster: Roster) -> Operator:
         there = roster.find(name)
         if there is None or operator is None or there.password != operator.password:
             raise SessionOver("Somebody else has changed or removed this operator; log in again.")
-        changed = evolve(there, **changes)
-        if world.store.save_operator(changed, roster.version + 1, audit):
-            break
+        return evolve(there, **changes)
+
+    saved = save_operator(world, changed, entry(world, who, "change-password", who.name))
     log.event("operator.password_changed", operator=name)
-    return open_session(world, changed, call)
+    return open_session(world, saved, call)
 
 
 def open_session(world: World, operator: Operator, call: Call, action: str | None = None) -> Opened:

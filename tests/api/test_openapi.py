@@ -90,6 +90,14 @@ def test_every_refusal_is_told_where_it_may_come(document: dict[str, Any]) -> No
     assert at(submit["503"])["headers"].keys() == {"Retry-After"}
 
 
+def test_it_says_of_each_route_how_one_must_be_known(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"].keys() == {"signature", "session"}
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    is_open = {it["operationId"] for it in operations if it["security"] == []}
+    assert is_open == {"health", "openapi", "log_in"}
+    assert all(it["security"] == [{"signature": []}, {"session": []}] for it in operations if it["security"])
+
+
 def test_its_example_is_taken(document: dict[str, Any]) -> None:
     [example] = document["components"]["schemas"]["NewTask"]["examples"]
     assert House().call("submit", example)[0] == 202

@@ -586,6 +586,17 @@ def test_the_trail_says_who_did_what_to_what_from_where_when_and_with_what_resul
     }
 
 
+def test_the_trail_says_why_something_was_refused(house: House, admin: Browser) -> None:
+    house.clock.at += 1
+    admin.ask("remove_operator", name="root")
+    fail(Browser(house), 5)
+    newest = admin.ask("list_audits")[1]["audits"][:2]
+    assert {(it["result"], it["detail"]["why"]) for it in newest} == {
+        ("last_admin", "root is the last admin who may log in; make another one first."),
+        ("login_failed", "The name or the password is wrong."),
+    }
+
+
 def test_all_that_happens_to_operators_is_in_the_trail(house: House, admin: Browser) -> None:
     def step(browser: Browser, view: str, body: Any = None, **path: str) -> None:
         house.clock.at += 61
