@@ -1,9 +1,11 @@
-"""Logging in and out. Failures are counted before the password is looked at, so that many at a time gain nothing.
+"""Logging in and out.
 
-too many failures of late? ──> 429          by name and by address; a device that is known has a count of its own
-one more, should it fail
-name and password right?   ──> 401          as slowly when there is no such name
-a session, the count begins anew
+    too many failures of late? ──> 429          by name and by address; a device that is known has a count of its own
+    one more, should it fail
+    name and password right?   ──> 401          as slowly when there is no such name
+    a session, the count begins anew
+
+A failure is counted before the password is looked at, so that many tries at a time gain nothing.
 """
 
 from __future__ import annotations

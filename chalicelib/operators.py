@@ -1,9 +1,11 @@
-"""The rules of logins: passwords, the waits after failures, sessions. Pure; what is by chance is given.
+"""The rules of logins: passwords, the waits after failures, sessions.
 
-password   scrypt$<log2 n>$<r>$<p>$<salt>$<hash>     what is stored; salt and hash in base64
-cookie     <name>.<token>                            in base64url; stored is a hash of the token only
-CSRF       an HMAC under the token                   whoever cannot read the page cannot send it
-mark       <nonce>.<HMAC under the device key>       what a device keeps from which the operator has logged in
+    password   scrypt$<log2 n>$<r>$<p>$<salt>$<hash>     what is stored; salt and hash in base64url
+    cookie     <name>.<token>                            in base64url; stored is a hash of the token only
+    CSRF       an HMAC under the cookie                  whoever cannot read the page cannot send it
+    mark       <nonce>.<HMAC under the device key>       what a device keeps from which the operator has logged in
+
+Pure; what is by chance is given.
 """
 
 from __future__ import annotations

@@ -967,6 +967,7 @@ class DynamoStore:
     def acts(self, acts: Acts, cursor: str | None, limit: int, *, now: float) -> AuditPage:
         """See `Store.acts`. It looks at `EXAMINED` audits at most, and at `DAYS_EXAMINED` days."""
         before = _place(cursor) if cursor is not None else "~"
+        acts = evolve(acts, since=max(acts.since or 0, now - self._settings.audit_retention))
         found, end = self._places(acts, before, now)
         places = list(islice(found, EXAMINED + 1))
         matching = [(place, audit) for place, audit in places[:EXAMINED] if acts.matches(audit)]
@@ -981,10 +982,10 @@ class DynamoStore:
             return self._newest_acts([acts.subject, f"refused#{acts.subject}"], "audit#", before), None
         last = now if before == "~" else float(before[:13]) / 1000
         last = min(last, now if acts.until is None else acts.until)
-        first = now - self._settings.audit_retention if acts.since is None else acts.since
-        days = [int(last // DAY) - back for back in range(DAYS_EXAMINED) if int(last // DAY) - back >= first // DAY]
+        newest, oldest = int(last // DAY), int((acts.since or 0) // DAY)
+        days = range(newest, max(newest - DAYS_EXAMINED, oldest - 1), -1)
         found = (self._newest_acts(self._shards_of(day), "", before) for day in days)
-        goes_on = bool(days) and days[-1] > first // DAY
+        goes_on = bool(days) and days[-1] > oldest
         return chain.from_iterable(found), f"{_ms(days[-1] * DAY)}#!" if goes_on else None
 
     def _shards_of(self, day: int) -> list[str]:

@@ -159,6 +159,13 @@ def test_an_audit_of_long_ago_is_found_after_a_stretch_in_which_nothing_happened
     assert listed(store, 1) == [new, old]
 
 
+def test_no_more_is_listed_than_is_kept_and_what_is_asked_for_beyond_costs_no_pages(store: Store) -> None:
+    kept, over = audit("s", at=NOW - 364 * DAY), audit("s", at=NOW - 366 * DAY)
+    note(store, over, kept)
+    assert listed(store, now=NOW, since=0) == listed(store, now=NOW, since=0, subject="s") == [kept]
+    assert listed(store, now=NOW, since=NOW + DAY) == listed(store, now=NOW, until=NOW - 400 * DAY) == []
+
+
 def test_what_was_done_to_a_task_is_listed_and_stays_when_the_task_leaves(store_backend: StoreBackend) -> None:
     store = store_backend.store
     store.add(old := task())
