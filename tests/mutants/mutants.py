@@ -252,8 +252,8 @@ MUTANTS = (
     Mutant(
         "a secret that was removed signs for ever",
         "chalicelib/keyring.py",
-        "if self._keys is None or not self._read_at <= now < self._read_at + FRESH:",
-        "if self._keys is None:",
+        "if not self._found or not self._at <= now < self._at + FRESH:",
+        "if not self._found:",
     ),
     # ── the same request twice ──
     Mutant(
