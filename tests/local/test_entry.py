@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chalicelib import operators
-from chalicelib.task import evolve
+from chalicelib.task import Roster, evolve
 from infra.local import entry
 from tests.house import House
 from tests.local.conftest import Reply, Run, running
@@ -112,6 +114,20 @@ def test_what_is_right_stays_and_what_was_changed_is_not_known_any_more() -> Non
     assert "password" not in entry.ensure(world, {}).access
     assert "password" not in entry.ensure(world, {**first.access, "password": "another"}).access
     assert len(world.store.callers()) == 1
+    assert len(world.store.roster().operators) == 1
+
+
+def test_of_two_runs_that_start_at_one_emulator_at_once_one_makes_the_admin(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = House(KKBIDA_OPEN_API="0").world
+
+    def before_the_other() -> Roster:
+        monkeypatch.undo()
+        entry.ensure(world, {})
+        return Roster()
+
+    monkeypatch.setattr(world.store, "roster", before_the_other)
+    late = entry.ensure(world, {})
+    assert (late.is_new, "password" in late.access) == (False, False)
     assert len(world.store.roster().operators) == 1
 
 
