@@ -35,7 +35,9 @@ test: $(VENV)/ready-to-test ## every check and every test that needs no LocalSta
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 sdk/src
 	$(BIN)/lint-imports
+	cd sdk/src && $(abspath $(BIN))/lint-imports --config ../pyproject.toml
 	$(BIN)/python -m pytest -m "not localstack"
 
 test-thorough: $(VENV)/ready-to-test ## the property tests with twenty times the cases, new ones each time

@@ -1,0 +1,166 @@
+"""The client for asyncio. It says and decides all that `Client` does; only the steps are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from kkbida import operations
+from kkbida.client import (
+    CONNECT_SECONDS,
+    NO_CHANGES,
+    NO_FILTER,
+    PAGE,
+    PATIENT,
+    REPLY_SECONDS,
+    WAIT_SECONDS,
+    Address,
+    address,
+    speaker,
+)
+from kkbida.errors import Unreachable
+from kkbida.talk import Outcome, Patience, Send, Sleep
+from kkbida.tasks import BatchResult, Changes, Filter, ListedTask, Task, WholeTask
+from kkbida.version import USER_AGENT
+from kkbida.wire import AsyncTransport, Reply, Request
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from kkbida.credentials import Credentials
+    from kkbida.operations import Operation
+    from kkbida.talk import Talk
+
+Result = TypeVar("Result")
+
+
+class AsyncClient:
+    """As `Client`, for asyncio. Over HTTP it needs `httpx`: pip install 'kkbida[async]'."""
+
+    def __init__(
+        self,
+        url: str = "",
+        key_id: str = "",
+        secret: str = "",
+        *,
+        credentials: Credentials | None = None,
+        transport: AsyncTransport | None = None,
+        patience: Patience = PATIENT,
+    ) -> None:
+        at = address(url) if url or transport is None else Address("", "")
+        self._speaker = speaker(at.base, key_id, secret, credentials, patience)
+        self._transport = transport or AsyncHttpTransport(at.origin)
+
+    async def call(self, task: Task) -> str:
+        """Hand over a task: its id, once it is stored. It will arrive, or somebody is told."""
+        return (await self.do(operations.submit(task))).task_id
+
+    async def batch(self, tasks: Sequence[Task]) -> Sequence[BatchResult]:
+        """Hand over many, each for itself: of each, in order, its id or its problem."""
+        return await self._run(self._speaker.submit_all(tasks))
+
+    async def get(self, task_id: str) -> WholeTask:
+        """A task with its attempts, its notices and its audit trail."""
+        return await self.do(operations.get(task_id))
+
+    async def wait(self, task_id: str, timeout: float = WAIT_SECONDS) -> WholeTask:
+        """The task, once it is delivered, exhausted or cancelled. Raises NotFinalYet after `timeout` seconds."""
+        return await self._run(self._speaker.until_final(task_id, timeout))
+
+    async def list(self, of: Filter = NO_FILTER, *, page_size: int = PAGE) -> AsyncIterator[ListedTask]:
+        """The tasks of a filter, newest first, all of them, fetched as they are asked for."""
+        cursor = None
+        while True:
+            page = await self.do(operations.page(of, cursor=cursor, limit=page_size))
+            for task in page.tasks:
+                yield task
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def resend(self, task_id: str, changes: Changes = NO_CHANGES) -> ListedTask:
+        """Open a new round of a final task, as it was or with changes."""
+        return await self.do(operations.resend(task_id, changes))
+
+    async def cancel(self, task_id: str) -> ListedTask:
+        """Call a live task off."""
+        return await self.do(operations.cancel(task_id))
+
+    async def deliver_now(self, task_id: str) -> ListedTask:
+        """Make the next attempt at once, without waiting for its time."""
+        return await self.do(operations.deliver_now(task_id))
+
+    async def do(self, operation: Operation[Result]) -> Result:
+        """Any operation of `kkbida.operations`."""
+        return await self._run(self._speaker.perform(operation))
+
+    async def _run(self, talk: Talk[Result]) -> Result:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = talk.send(outcome)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            outcome = await self._take(step)
+
+    async def _take(self, step: Send | Sleep) -> Outcome | None:
+        if isinstance(step, Sleep):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self._transport.send(step.request)
+        except Unreachable as error:
+            return error
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class AsyncHttpTransport:
+    """HTTP by `httpx`. Follows no redirects, keeps no cookies, reads no `.netrc`."""
+
+    def __init__(self, origin: str) -> None:
+        import httpx  # noqa: PLC0415 - an extra
+
+        self._origin = origin
+        self._http = httpx
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False, auth=_as_it_is
+        )
+
+    async def send(self, request: Request) -> Reply:
+        """Send it once. Raises Unreachable."""
+        try:
+            reply = await self._client.request(
+                request.method,
+                self._origin + request.location,
+                content=request.body,
+                headers={"user-agent": USER_AGENT, **request.headers},
+            )
+        except self._http.TransportError as error:
+            never_sent = isinstance(error, (self._http.ConnectError, self._http.ConnectTimeout))
+            raise Unreachable(f"{self._origin}: {error or type(error).__name__}", never_sent=never_sent) from error
+        self._client.cookies.clear()
+        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+def _as_it_is(request: Result) -> Result:
+    """In the place of the credentials that `httpx` would take from `.netrc`."""
+    return request

@@ -1,0 +1,96 @@
+"""The way past API Gateway: the function itself is invoked, and IAM decides who may."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from kkbida.errors import Unreachable
+from kkbida.version import USER_AGENT
+from kkbida.wire import Json, Reply, Request
+
+BUSY = frozenset({"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"})
+"""What Lambda says when it runs as many as it may."""
+
+CRASHED = 502
+"""What API Gateway would answer for a function that ended in an error."""
+
+
+class LambdaTransport:
+    """Invokes kkbida's function for the API, by its name or ARN, with the event that API Gateway would make.
+
+    `client` is boto3's for Lambda, made from the environment unless given (pip install 'kkbida[aws]'). IAM must allow
+    `lambda:InvokeFunction`. Callers are known by their key here too: what is signed is the path without a stage.
+    """
+
+    def __init__(self, function: str, client: Any = None) -> None:
+        self._function = function
+        self._client = client or _lambda()
+
+    def send(self, request: Request) -> Reply:
+        """Invoke it once. Raises Unreachable."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
+
+        try:
+            answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event(request)).encode())
+        except ClientError as error:
+            return _refusal(error.response.get("Error", {}))
+        except BotoCoreError as error:
+            raise Unreachable(f"{self._function}: {error}") from error
+        if "FunctionError" in answer:
+            return Reply(CRASHED, {}, b'{"detail": "the function ended in an error; its log says which"}')
+        return reply(json.loads(answer["Payload"].read()))
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+def _lambda() -> Any:
+    import boto3  # noqa: PLC0415 - an extra
+
+    return boto3.client("lambda")
+
+
+def _refusal(error: Mapping[str, Any]) -> Reply:
+    """What AWS itself refused, as API Gateway would: too many at a time, or not allowed."""
+    code = str(error.get("Code", ""))
+    status = 429 if code in BUSY else 404 if code == "ResourceNotFoundException" else 403
+    return Reply(status, {}, json.dumps({"code": code, "detail": error.get("Message", "")}).encode())
+
+
+def event(request: Request) -> dict[str, Json]:
+    """The request as API Gateway hands it to a function (REST API, Lambda proxy integration)."""
+    headers = {"user-agent": USER_AGENT, **request.headers}
+    return {
+        "resource": request.route,
+        "path": request.path,
+        "httpMethod": request.method,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": dict(request.query) or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in request.query.items()} or None,
+        "pathParameters": dict(request.ids) or None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": request.route,
+            "httpMethod": request.method,
+            "path": request.path,
+            "requestId": str(uuid4()),
+            "identity": {},
+        },
+        "body": None if request.body is None else request.body.decode(),
+        "isBase64Encoded": False,
+    }
+
+
+def reply(answer: Mapping[str, Any]) -> Reply:
+    """What a function answers API Gateway, as the reply that it becomes."""
+    several = {name: ", ".join(values) for name, values in (answer.get("multiValueHeaders") or {}).items()}
+    headers = {name.lower(): str(value) for name, value in {**(answer.get("headers") or {}), **several}.items()}
+    body = answer.get("body") or ""
+    raw = b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    return Reply(int(answer["statusCode"]), headers, raw)

@@ -1,0 +1,248 @@
+"""What can be asked of kkbida: each operation is the description of a request, and how its reply is read. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.cookies import CookieError, SimpleCookie
+from typing import Generic, TypeVar
+
+from kkbida.credentials import SESSION_COOKIE, OperatorSession
+from kkbida.errors import Unintelligible, problem
+from kkbida.tasks import (
+    BatchResult,
+    Changes,
+    Filter,
+    ListedTask,
+    Page,
+    Task,
+    WholeTask,
+    batch_result,
+    task_of,
+)
+from kkbida.wire import Json, Reply, Request, encoded
+
+Result = TypeVar("Result")
+
+MOST_IN_BATCH = 100
+"""Tasks that kkbida takes at a time."""
+
+OK = range(200, 300)
+MOST_TOLD = 200
+"""Characters of an answer that nobody understands which an error shows."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[Result]):
+    """A request to one of the API's routes, and how a good reply to it is read.
+
+    `repeatable`: whether doing it twice comes to the same as doing it once, so that it may be sent again although a
+    reply got lost.
+    """
+
+    method: str
+    route: str
+    read: Callable[[Reply], Result]
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = False
+
+    def request(self, base: str) -> Request:
+        """The request; `base` is what stands before the API's paths, such as `/prod`. Raises ValueError for NaN."""
+        body = None if self.body is None else written(self.body)
+        typed = {} if body is None else {"content-type": "application/json"}
+        return Request(
+            method=self.method,
+            path=base + re.sub(r"\{(\w+)\}", lambda name: encoded(self.ids[name[1]]), self.route),
+            route=self.route,
+            ids=self.ids,
+            query=self.query,
+            headers={"accept": "application/json", **typed, **self.headers},
+            body=body,
+        )
+
+    def result(self, reply: Reply) -> Result:
+        """What the reply says. Raises a Problem, or Unintelligible."""
+        if reply.status not in OK:
+            raise problem(reply.status, _told(reply))
+        try:
+            return self.read(reply)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unintelligible(f"{self.method} {self.route} answered {_start(reply)}") from error
+
+
+def written(body: Json) -> bytes:
+    """JSON as it is sent. Raises ValueError for what JSON has not: NaN, infinities."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _told(reply: Reply) -> Mapping[str, Json]:
+    """The problem in a reply; of what is none, how it begins."""
+    try:
+        told = reply.json()
+    except ValueError:
+        told = None
+    return told if isinstance(told, Mapping) else {"detail": f"no problem document came, but {_start(reply)}"}
+
+
+def _start(reply: Reply) -> str:
+    return f"{reply.status}: {reply.body[:MOST_TOLD].decode(errors='replace')!r}"
+
+
+# ── ways to read a reply ─────────────────────────────────────────────────────────────────────────
+
+
+def as_json(reply: Reply) -> Json:
+    """The JSON as it came."""
+    return reply.json()
+
+
+def member(name: str) -> Callable[[Reply], Json]:
+    """What stands under a name in it."""
+    return lambda reply: reply.json()[name]
+
+
+def nothing(_: Reply) -> None:
+    """No more than that it was done."""
+
+
+def _listed(reply: Reply) -> ListedTask:
+    return task_of(ListedTask, reply.json())
+
+
+def _whole(reply: Reply) -> WholeTask:
+    return task_of(WholeTask, reply.json())
+
+
+def _page(reply: Reply) -> Page:
+    shown = reply.json()
+    return Page(tuple(task_of(ListedTask, it) for it in shown["tasks"]), shown["cursor"])
+
+
+# ── tasks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def submit(task: Task) -> Operation[ListedTask]:
+    """Hand over a task."""
+    key = {"idempotency-key": task.idempotency_key}
+    return Operation("POST", "/v1/tasks", _listed, body=task.as_json(), headers=key, repeatable=True)
+
+
+def submit_batch(tasks: Sequence[Task]) -> Operation[Sequence[BatchResult]]:
+    """Hand over up to a hundred, each for itself."""
+
+    def results(reply: Reply) -> Sequence[BatchResult]:
+        shown = reply.json()["results"]
+        if len(shown) != len(tasks):
+            raise ValueError("an answer for each task")
+        return tuple(map(batch_result, tasks, shown))
+
+    body = {"tasks": [{**task.as_json(), "idempotency_key": task.idempotency_key} for task in tasks]}
+    return Operation("POST", "/v1/tasks/batch", results, body=body, repeatable=True)
+
+
+def get(task_id: str) -> Operation[WholeTask]:
+    """A task with all that is known of it."""
+    return Operation("GET", "/v1/tasks/{task_id}", _whole, ids={"task_id": task_id}, repeatable=True)
+
+
+def page(of: Filter, *, cursor: str | None = None, limit: int = 50) -> Operation[Page]:
+    """A page of tasks, newest first."""
+    query = {**of.as_json(), "limit": str(limit), **({} if cursor is None else {"cursor": cursor})}
+    return Operation("GET", "/v1/tasks", _page, query=query, repeatable=True)
+
+
+def resend(task_id: str, changes: Changes) -> Operation[ListedTask]:
+    """A new round of a final task."""
+    return Operation("POST", "/v1/tasks/{task_id}/resend", _listed, ids={"task_id": task_id}, body=changes.as_json())
+
+
+def cancel(task_id: str) -> Operation[ListedTask]:
+    """Call a live task off."""
+    return Operation("POST", "/v1/tasks/{task_id}/cancel", _listed, ids={"task_id": task_id})
+
+
+def deliver_now(task_id: str) -> Operation[ListedTask]:
+    """The next attempt at once."""
+    return Operation("POST", "/v1/tasks/{task_id}/deliver-now", _listed, ids={"task_id": task_id})
+
+
+# ── for operators: JSON as docs/reference.md describes it ────────────────────────────────────────
+
+
+def show(route: str, read: Callable[[Reply], Json] = as_json, **query: str | None) -> Operation[Json]:
+    """What a route shows; parameters that are None are not sent."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return Operation("GET", route, read, query=given, repeatable=True)
+
+
+def make(route: str, body: Json) -> Operation[Json]:
+    """Something new."""
+    return Operation("POST", route, as_json, body=body)
+
+
+def remove(route: str, **ids: str) -> Operation[None]:
+    """Away with one."""
+    return Operation("DELETE", route, nothing, ids=ids)
+
+
+def change_target(target: str, changes: Mapping[str, Json]) -> Operation[Json]:
+    """Pause, resume or limit a target."""
+    return Operation("PATCH", "/v1/targets", as_json, query={"target": target}, body=changes, repeatable=True)
+
+
+def change_operator(name: str, changes: Mapping[str, Json]) -> Operation[Json]:
+    """Another role or password, or the end of all sessions."""
+    return Operation("PATCH", "/v1/operators/{name}", as_json, ids={"name": name}, body=changes, repeatable=True)
+
+
+def start_resend(of: Filter, *, rate: float | None = None, dry_run: bool = False) -> Operation[Json]:
+    """Resend all tasks of a filter at a rate; or only count them."""
+    extra = {**({} if rate is None else {"rate": rate}), **({"dry_run": True} if dry_run else {})}
+    return replace(make("/v1/resends", {"filter": of.as_json(), **extra}), repeatable=dry_run)
+
+
+def resend_progress(resend_id: str) -> Operation[Json]:
+    """How far a bulk resend has come."""
+    return replace(show("/v1/resends/{resend_id}"), ids={"resend_id": resend_id})
+
+
+def stop_resend(resend_id: str) -> Operation[Json]:
+    """Stop it."""
+    return Operation("DELETE", "/v1/resends/{resend_id}", as_json, ids={"resend_id": resend_id}, repeatable=True)
+
+
+def test_channel(channel_id: str) -> Operation[Json]:
+    """Send a message, and hear what became of it."""
+    return Operation("POST", "/v1/channels/{channel_id}/test", as_json, ids={"channel_id": channel_id})
+
+
+def login(name: str, password: str) -> Operation[OperatorSession]:
+    """A session, from a name and a password."""
+    return Operation("POST", "/v1/login", _session, body={"name": name, "password": password})
+
+
+def _session(reply: Reply) -> OperatorSession:
+    shown = reply.json()
+    return OperatorSession(shown["name"], _cookie(reply.headers.get("set-cookie", "")), shown["csrf_token"])
+
+
+def _cookie(header: str) -> str:
+    try:
+        return SimpleCookie(header)[SESSION_COOKIE].value
+    except (CookieError, KeyError) as error:
+        raise ValueError("no cookie of a session") from error
+
+
+def logout() -> Operation[None]:
+    """The end of this session."""
+    return Operation("POST", "/v1/logout", nothing)
+
+
+def change_password(current: str, new: str) -> Operation[None]:
+    """Another password of one's own."""
+    return Operation("POST", "/v1/me/password", nothing, body={"current": current, "new": new})
