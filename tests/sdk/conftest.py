@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from kkbida import Client
+from kkbida.operations import make
 from tests.local.conftest import Run, running
 
 KEY_ID, SECRET = "key_7", "kks_the secret of 7"
@@ -98,6 +100,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A local run that all the SDK's tests share."""
     with running(tmp_path_factory.mktemp("run")) as run:
         yield run
+
+
+@pytest.fixture(scope="package")
+def key(run: Run) -> tuple[str, str]:
+    """The key of a caller for the app "orders", made before anybody has signed: so it is known at once."""
+    with Client(run.access["api"]) as operator:
+        made = operator.do(make("/v1/callers", {"source_app": "orders"}))
+    return made["key_id"], made["secret"]
 
 
 def shown_task(**members: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from kkbida import (
     Client,
     Expect,
     Filter,
+    Forbidden,
     IdempotencyConflict,
     InvalidRequest,
     NotFinalYet,
@@ -27,11 +28,14 @@ from kkbida import (
     Retry,
     Status,
     Task,
+    Unauthorized,
     Unreachable,
     WrongStatus,
 )
+from kkbida.operations import show
+from kkbida.tasks import new_key
 from tests.local.conftest import Run
-from tests.sdk.conftest import KEY_ID, SECRET, Said, Scripted, shown_task
+from tests.sdk.conftest import Said, Scripted, shown_task
 
 ONCE = Retry(max_attempts=1)
 
@@ -74,8 +78,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def client(kind: Kind, run: Run) -> Iterator[Any]:
-    with kind(run.access["api"], KEY_ID, SECRET) as client:
+def client(kind: Kind, run: Run, key: tuple[str, str]) -> Iterator[Any]:
+    with kind(run.access["api"], *key) as client:
         yield client
 
 
@@ -92,7 +96,6 @@ def test_a_task_is_handed_over_and_arrives(client: Any, run: Run) -> None:
         expect=Expect(status=["2xx"], contains="success"),
         retry=Retry(schedule=[0.2]),
         labels={"order": "42"},
-        source_app="orders",
     )
     task_id = client.call(task)
     found = client.wait(task_id, timeout=30)
@@ -127,12 +130,12 @@ def test_a_batch_says_of_each_what_became_of_it(client: Any, run: Run) -> None:
 
 
 def test_a_list_goes_over_all_pages_newest_first(client: Any, run: Run) -> None:
-    app = f"lister-{id(client)}"
-    ids = [it.task_id for it in client.batch([to(run, "/ok", source_app=app) for _ in range(5)])]
-    listed = list(client.list(Filter(source_app=app, since=datetime.now(UTC) - timedelta(hours=1)), page_size=2))
+    mark = f"list={new_key()}"
+    ids = [it.task_id for it in client.batch([to(run, f"/ok?{mark}") for _ in range(5)])]
+    listed = list(client.list(Filter(q=mark, since=datetime.now(UTC) - timedelta(hours=1)), page_size=2))
     assert sorted(it.task_id for it in listed) == sorted(ids)
     assert [it.created_at for it in listed] == sorted((it.created_at for it in listed), reverse=True)
-    assert list(client.list(Filter(source_app=app, status=Status.EXHAUSTED))) == []
+    assert list(client.list(Filter(q=mark, status=Status.EXHAUSTED))) == []
 
 
 def test_an_exhausted_task_is_resent_with_changes(client: Any, run: Run) -> None:
@@ -157,6 +160,22 @@ def test_a_scheduled_task_can_be_delivered_now_or_called_off(client: Any, run: R
 def test_wait_gives_up_in_time(client: Any, run: Run) -> None:
     with pytest.raises(NotFinalYet):
         client.wait(client.call(to(run, "/ok", delay=3600)), timeout=0.2)
+
+
+@pytest.mark.parametrize("wrong", ["key_unknown", "secret"])
+def test_who_signs_with_a_wrong_key_is_refused(kind: Kind, run: Run, key: tuple[str, str], wrong: str) -> None:
+    key_id, secret = key
+    given = (wrong, secret) if wrong == "key_unknown" else (key_id, secret + "x")
+    with kind(run.access["api"], *given) as client, pytest.raises(Unauthorized) as raised:
+        client.call(to(run, "/ok"))
+    assert raised.value.code == "signature_wrong"
+
+
+def test_what_is_not_within_a_callers_rights_is_forbidden(client: Any, run: Run) -> None:
+    with pytest.raises(Forbidden):
+        client.call(to(run, "/ok", source_app="billing"))
+    with pytest.raises(Forbidden):
+        client.do(show("/v1/channels"))
 
 
 def test_an_unknown_task_is_not_found(client: Any) -> None:
@@ -218,7 +237,7 @@ def test_no_password_of_a_netrc_file_goes_along(
     assert "authorization" not in scripted.came[0].headers
 
 
-def test_threads_may_share_one(run: Run) -> None:
+def test_threads_may_share_one(run: Run, key: tuple[str, str]) -> None:
     tasks = [to(run, "/ok") for _ in range(20)]
     ready = threading.Barrier(4)
 
@@ -226,7 +245,7 @@ def test_threads_may_share_one(run: Run) -> None:
         ready.wait()
         return [shared.call(task) for task in mine]
 
-    with Client(run.access["api"]) as shared, ThreadPoolExecutor(4) as pool:
+    with Client(run.access["api"], *key) as shared, ThreadPoolExecutor(4) as pool:
         ids = [it for some in pool.map(hand_over, [tasks[first::4] for first in range(4)]) for it in some]
     assert len(set(ids)) == 20
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 import boto3
@@ -13,9 +14,20 @@ from botocore.stub import Stubber
 
 from chalicelib import world
 from infra.local.context import function
-from kkbida import Client, Filter, InvalidRequest, LambdaTransport, Patience, Refused, Task, Unavailable, Unreachable
+from kkbida import (
+    Client,
+    Filter,
+    InvalidRequest,
+    LambdaTransport,
+    Patience,
+    Refused,
+    Task,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from kkbida.aws import event
-from kkbida.operations import get, submit
+from kkbida.operations import get, make, submit
 from tests.house import House
 from tests.sdk.conftest import KEY_ID, SECRET
 
@@ -41,6 +53,7 @@ class Lambda:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Lambda:
     house = House()
+    house.clock.at = time.time()  # signatures are of now
     monkeypatch.setattr(world, "current", lambda: house.world)
     return Lambda()
 
@@ -49,8 +62,21 @@ def client_of(aws: Any, **more: Any) -> Client:
     return Client(key_id=KEY_ID, secret=SECRET, transport=LambdaTransport("kkbida-api", aws), **more)
 
 
+def known_to(aws: Lambda) -> Client:
+    """A client with the key of a caller that was made for it."""
+    transport = LambdaTransport("kkbida-api", aws)
+    made = Client(transport=transport).do(make("/v1/callers", {"source_app": "orders"}))
+    return Client(key_id=made["key_id"], secret=made["secret"], transport=transport)
+
+
+def test_a_caller_is_known_by_its_key_here_too(aws: Lambda) -> None:
+    known_to(aws)
+    with pytest.raises(Unauthorized):
+        client_of(aws).call(Task("https://partner.example/callback"))
+
+
 def test_a_task_is_handed_over_looked_at_and_listed(aws: Lambda) -> None:
-    with client_of(aws) as client:
+    with known_to(aws) as client:
         task_id = client.call(Task("https://partner.example/callback", body={"city": "上海"}, source_app="orders"))
         assert client.get(task_id).status == "pending"
         assert [it.task_id for it in client.list(Filter(source_app="orders", q="/callback"))] == [task_id]
@@ -59,10 +85,11 @@ def test_a_task_is_handed_over_looked_at_and_listed(aws: Lambda) -> None:
 
 
 def test_the_signed_path_is_the_one_in_the_request_context(aws: Lambda) -> None:
-    client_of(aws).call(Task("https://partner.example/callback"))
-    [came] = aws.events
+    client = known_to(aws)
+    client.call(Task("https://partner.example/callback"))
+    [*_, came] = aws.events
     assert came["requestContext"]["path"] == came["path"] == "/v1/tasks"
-    assert f'keyid="{KEY_ID}"' in came["headers"]["signature-input"]
+    assert 'keyid="key_' in came["headers"]["signature-input"]
     assert came["requestContext"]["identity"] == {}
 
 

@@ -81,14 +81,17 @@ def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel: Path) -> N
 PROGRAM = """
 import sys
 from kkbida import Client, Task
-with Client(sys.argv[1], "key_7", "kks_secret") as client:
-    print(client.wait(client.call(Task(sys.argv[2])), timeout=30).status)
+api, url, *key = sys.argv[1:]
+with Client(api, *key) as client:
+    print(client.wait(client.call(Task(url)), timeout=30).status)
 """
 
 
-def test_installed_from_its_wheel_into_an_empty_environment_it_hands_over_a_task(empty: Path, run: Run) -> None:
+def test_installed_from_its_wheel_into_an_empty_environment_it_hands_over_a_task(
+    empty: Path, run: Run, key: tuple[str, str]
+) -> None:
     python = str(empty / "python")
-    assert printed([python, "-c", PROGRAM, run.access["api"], run.access["receiver"] + "/ok"]) == "delivered\n"
+    assert printed([python, "-c", PROGRAM, run.access["api"], run.access["receiver"] + "/ok", *key]) == "delivered\n"
     listed = "import importlib.metadata as m, json; print(json.dumps([d.name.lower() for d in m.distributions()]))"
     assert set(json.loads(printed([python, "-c", listed]))) == {
         *("kkbida", "requests", "urllib3", "idna", "certifi", "charset-normalizer")

@@ -15,17 +15,20 @@ README = Path(__file__).parents[2] / "sdk" / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def here(block: str, run: Run) -> str:
-    """The example, with the addresses of the local run in the place of those of the page."""
-    ours = block.replace("https://kkbida.example", run.access["api"])
+def here(block: str, run: Run, key: tuple[str, str]) -> str:
+    """The example, with the addresses and a key of the local run in the place of those of the page."""
+    ours = block.replace("https://kkbida.example", run.access["api"]).replace("key_...", key[0])
+    ours = ours.replace("kks_...", key[1])
     return ours.replace("https://partner.example/callback", run.access["receiver"] + "/ok")
 
 
-def test_the_examples_run(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run(
+    run: Run, key: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     names: dict[str, Any] = {}
     for block in BLOCKS:
-        exec(here(block, run), names)
+        exec(here(block, run, key), names)
     said = capsys.readouterr().out
     assert said.count("\n") > 250, "a line for each of the batch"
     assert "('/url', 'must begin with http:// or https://')" in said
