@@ -12,15 +12,12 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from chalicelib.settings import SETTINGS
+from kkbida.cli.profiles import VARIABLES
 from tests.browser import Browser, hire
 from tests.house import House, in_turn, reply
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-OF_CLIENTS = {"KKBIDA_URL", "KKBIDA_KEY_ID", "KKBIDA_SECRET", "KKBIDA_PROFILE"}
-"""Where clients find out how to call."""
 
 
 def name(page: Path) -> str:
@@ -41,7 +38,7 @@ def test_every_make_command_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_setting_that_is_named_exists(page: Path) -> None:
-    known = {setting.variable for setting in SETTINGS} | OF_CLIENTS
+    known = {setting.variable for setting in SETTINGS} | set(VARIABLES)
     assert set(re.findall(r"KKBIDA_[A-Z_]+", page.read_text())) - known == set()
 
 

@@ -105,16 +105,28 @@ class Here:
         return self.as_one(profile, profile.session or Nobody())
 
     def _logged_in(self) -> Profile:
-        """The profile. At a local run its user is logged in, with the password that it has written down."""
+        """The profile; at a local run, its user is logged in."""
         profile = self.reachable()
-        if not self.named.local or profile.session is not None:
-            return profile
+        return self._at_home(profile) if self.named.local else profile
+
+    def _at_home(self, profile: Profile) -> Profile:
+        """The profile of a local run, logged in with the password that the run has written down, if it wrote one."""
         access = profiles.read_access(profiles.folder_of_local_run(os.environ))
-        if "operator" not in access:
+        if "operator" not in access or self._is_known(profile):
             return profile
         session = self.as_one(profile, Nobody()).do(operations.login(access["operator"], access["password"]))
-        self.keep(profiles.LOCAL, profile.logged_in(session))
+        self.keep(profiles.LOCAL, self.profiles.at(profiles.LOCAL, profile.url).logged_in(session))
         return profile.logged_in(session)
+
+    def _is_known(self, profile: Profile) -> bool:
+        """Whether the session that was kept is still one: a local run may have been begun anew."""
+        if profile.session is None:
+            return False
+        try:
+            self.as_one(profile, profile.session).do(operations.show("/v1/me"))
+        except Unauthorized:
+            return False
+        return True
 
     def reachable(self) -> Profile:
         """The profile, which has a URL. Raises Failure."""

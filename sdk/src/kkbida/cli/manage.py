@@ -434,7 +434,9 @@ PAGE = 100
     kkbida audit --limit 500 --json
     """,
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Entries to show, at most.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="NUMBER", default=50, show_default=True, help="Entries to show, at most."
+)
 @pass_here
 def audit(here: Here, limit: int) -> None:
     """What operators did: who, what, on what, from where, when."""

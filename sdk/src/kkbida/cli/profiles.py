@@ -23,6 +23,8 @@ VARIABLES: Mapping[str, str] = {
     "KKBIDA_URL": "URL of the API, instead of the profile's.",
     "KKBIDA_KEY_ID": "A caller's key, instead of the profile's.",
     "KKBIDA_SECRET": "Its secret.",
+    "DATA": "Folder of the local run that `--local` means; `.local` unless said, as `make run` has it.",
+    "XDG_CONFIG_HOME": "Where `kkbida/profiles.ini` is; `~/.config` unless said.",
 }
 
 
@@ -99,6 +101,11 @@ class Profiles:
         """The profile of a name; an empty one when there is none. Raises BadProfile."""
         return self.all().get(name, Profile())
 
+    def at(self, name: str, url: str) -> Profile:
+        """The profile of a name if it is for that URL, else one that knows nobody there. Raises BadProfile."""
+        known = self.find(name)
+        return known if known.url == url else Profile(url=url)
+
     def put(self, name: str, profile: Profile) -> None:
         """Keep a profile under a name."""
         self._write({**self.all(), name: profile})
@@ -142,8 +149,7 @@ def choose(named: Named, environment: Mapping[str, str], profiles: Profiles) -> 
         return LOCAL, _of_local_run(folder_of_local_run(environment), profiles)
     name = named.profile or environment.get("KKBIDA_PROFILE") or DEFAULT
     url = named.api or environment.get("KKBIDA_URL", "")
-    known = profiles.find(name)
-    own = known if not url or url == known.url else Profile(url=url)
+    own = profiles.at(name, url) if url else profiles.find(name)
     return name, _keyed(own, environment.get("KKBIDA_KEY_ID", ""), environment.get("KKBIDA_SECRET", ""))
 
 
@@ -169,8 +175,7 @@ def read_access(folder: Path) -> dict[str, str]:
 
 
 def _of_local_run(folder: Path, profiles: Profiles) -> Profile:
-    """The local run of a folder, with the login that is kept for it, if it is at the same address."""
+    """The local run of a folder, with what is kept for it, if it is at the same address; else with the key it wrote."""
     access = read_access(folder)
-    kept = profiles.find(LOCAL)
-    own = kept if kept.url == access["api"] else Profile(url=access["api"])
-    return _keyed(own, access.get("key_id", ""), access.get("secret", ""))
+    own = profiles.at(LOCAL, access["api"])
+    return own if own.caller else _keyed(own, access.get("key_id", ""), access.get("secret", ""))

@@ -88,7 +88,7 @@ def table(rows: Sequence[Row]) -> Table:
     """The rows under the names of their columns."""
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows[0] if rows else ():
-        widest = max(_cell(row[name]).cell_len for row in rows)
+        widest = max(len(name), *(_cell(row[name]).cell_len for row in rows))
         drawn.add_column(name, no_wrap=True, overflow="ellipsis", min_width=None if name in LONG else widest)
     for row in rows:
         drawn.add_row(*map(_cell, row.values()))

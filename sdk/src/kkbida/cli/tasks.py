@@ -121,7 +121,13 @@ PLAIN = (
 @click.option("--label", "labels", multiple=True, type=Pair("=", "name=value"), help="A label; repeat it.")
 @click.option("--ordering-key", metavar="KEY", help="Tasks with the same one go one after another.")
 @click.option("--key", "idempotency_key", metavar="KEY", help="Submitting again with it is the same task.")
-@click.option("--from", "file", type=click.File(encoding="utf-8"), help="Tasks from a file: a JSON line each; - reads.")
+@click.option(
+    "--from",
+    "file",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Tasks from a file: a JSON line each; - reads.",
+)
 @click.option("--wait", is_flag=True, help="Wait until it is delivered, exhausted or cancelled.")
 @click.option(
     "--wait-for", type=float, default=300, show_default=True, metavar="SECONDS", help="How long, with --wait."
@@ -194,7 +200,7 @@ def _say_result(here: Here, number: int, accepted: ListedTask | None, problem: s
 def _task_of(number: int, line: str) -> Task:
     """The task in a line, written as the API takes it. Raises Failure that names the line."""
     try:
-        told = json.loads(line)
+        told = dict(json.loads(line))
         told |= {name: kind(**told[name]) for name, kind in (("expect", Expect), ("retry", Retry)) if told.get(name)}
         if told.get("deliver_at"):
             told["deliver_at"] = moment(told["deliver_at"])
@@ -280,7 +286,9 @@ def _moments(task: WholeTask) -> Iterator[Text]:
     """,
 )
 @_filtered
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Tasks to show, at most.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="NUMBER", default=50, show_default=True, help="Tasks to show, at most."
+)
 @click.option("--all", "all_of_them", is_flag=True, help="Show all, however many.")
 @pass_here
 def list_tasks(here: Here, /, limit: int, all_of_them: bool, **given: Any) -> None:
@@ -317,7 +325,9 @@ LINES = 20
 )
 @click.argument("task_id", required=False)
 @_filtered
-@click.option("--every", type=click.FloatRange(0.1), default=1, show_default=True, help="Seconds between two looks.")
+@click.option(
+    "--every", type=click.FloatRange(0.1), metavar="SECONDS", default=1, show_default=True, help="Between two looks."
+)
 @pass_here
 def watch(here: Here, /, task_id: str | None, every: float, **given: Any) -> None:
     """Look on: a task's life until its end, or the newest tasks as they change, until Ctrl-C."""
@@ -402,7 +412,9 @@ COLUMNS = (
 @click.option(
     "--format", "form", type=click.Choice(["jsonl", "csv"]), help="Unless said: by the file's name, or jsonl."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; unless said, standard output.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The file; unless said, standard output."
+)
 @pass_here
 def export(here: Here, /, form: str | None, output: Path | None, **given: Any) -> None:
     """Write all tasks of a filter to a file, as JSON lines or CSV."""
