@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+import venv
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +113,39 @@ def key(run: Run) -> tuple[str, str]:
     with Client(run.access["api"]) as operator:
         made = operator.do(make("/v1/callers", {"source_app": "orders"}))
     return made["key_id"], made["secret"]
+
+
+# ── the SDK as it is installed ───────────────────────────────────────────────────────────────────
+
+SDK = Path(__file__).parents[2] / "sdk"
+PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+
+
+def printed(command: Sequence[str], **variables: str) -> str:
+    """What a command prints. It must succeed."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KKBIDA_", "PYTHON"))}
+    done = subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="package")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SDK's wheel, as it would be published."""
+    folder = tmp_path_factory.mktemp("wheel")
+    printed([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(SDK)])
+    [built] = folder.glob("kkbida-*.whl")
+    return built
+
+
+def installed(wanted: str, folder: Path) -> Path:
+    """The `bin` of a new environment that has what is wanted, and what that needs, and no more."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    printed([*PIP, "--python", str(folder / "bin" / "python"), "install", "--no-compile", wanted])
+    return folder / "bin"
+
+
+# ── what kkbida shows ────────────────────────────────────────────────────────────────────────────
 
 
 def shown_task(**members: Any) -> dict[str, Any]:

@@ -170,6 +170,30 @@ def test_many_are_resent_by_filter_after_a_dry_run(kkbida: Kkbida, here: str) ->
     assert "Say which" in kkbida("resend", code=2).stderr
 
 
+def test_watch_tells_of_each_task_whenever_it_has_changed(
+    kkbida: Kkbida, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("kkbida.cli.tasks.time.sleep", pause)
+    before, after = shown_task(task_id="t-1"), shown_task(task_id="t-1", updated_at="2026-12-01T12:00:07Z")
+    other = shown_task(task_id="t-2")
+    pages = [Said(200, {"tasks": tasks, "cursor": None}) for tasks in ([before], [other, before], [other, after])]
+    scripted.will_say(*pages)
+    told = kkbida("watch", "--url", scripted.url, "--every", "7").stdout
+    assert [line.split()[0] for line in told.splitlines()] == ["t-1", "t-2", "t-1"]
+    assert looks == [7, 7, 7]
+    looks.clear()
+    scripted.will_say(*pages)
+    lines = kkbida("watch", "--url", scripted.url, "--json").stdout.splitlines()
+    assert [json.loads(line)["task_id"] for line in lines] == ["t-1", "t-2", "t-1"]
+
+
 # ── what operators do ────────────────────────────────────────────────────────────────────────────
 
 
@@ -212,9 +236,9 @@ def test_a_caller_is_made_with_a_secret_that_is_shown_once(kkbida: Kkbida, confi
     listed = kkbida("callers", "list").stdout
     assert key_id in listed
     assert secret not in listed
-    kept = kkbida("callers", "add", "cli-app", "--save").output
+    kept = kkbida("callers", "add", "cli-app", "--save", "--profile", "shop").output
     assert "kks_" not in kept
-    assert config.find("default").secret.startswith("kks_")
+    assert config.find("shop").secret.startswith("kks_")
     kkbida("callers", "remove", key_id, "--yes")
     kkbida("callers", "remove", key_id, "--yes", code=4)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import types
-import venv
 import zipfile
 from pathlib import Path
 
@@ -16,8 +14,7 @@ import pytest
 import chalicelib
 import kkbida
 from tests.local.conftest import Run
-
-SDK = Path(__file__).parents[2] / "sdk"
+from tests.sdk.conftest import SDK, installed, printed
 
 
 def test_what_is_exported_is_there_and_nothing_else_is_public() -> None:
@@ -43,39 +40,16 @@ def test_importing_it_brings_in_none_of_the_extras() -> None:
     assert printed([sys.executable, "-c", code], PYTHONPATH=str(SDK / "src")) == "[]\n"
 
 
-def printed(command: list[str], **variables: str) -> str:
-    """What a command prints. Raises when it fails."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KKBIDA_", "PYTHON"))}
-    done = subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    printed([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(SDK)])
-    [built] = folder.glob("kkbida-*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment that has the wheel and what it needs, and no more."""
-    folder = tmp_path_factory.mktemp("empty")
-    venv.create(folder, with_pip=False, symlinks=True)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(python)]
-    printed([*pip, "install", "--no-compile", str(wheel)])
-    return folder / "bin"
-
-
 def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"kkbida/__init__.py", "kkbida/py.typed"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.partition("/")[0] for name in names} == {"kkbida", f"kkbida-{kkbida.__version__}.dist-info"}
+
+
+@pytest.fixture(scope="module")
+def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return installed(str(wheel), tmp_path_factory.mktemp("empty"))
 
 
 PROGRAM = """
@@ -96,3 +70,9 @@ def test_installed_from_its_wheel_into_an_empty_environment_it_hands_over_a_task
     assert set(json.loads(printed([python, "-c", listed]))) == {
         *("kkbida", "requests", "urllib3", "idna", "certifi", "charset-normalizer")
     }
+
+
+def test_without_its_extra_the_command_line_says_what_to_install(empty: Path) -> None:
+    done = subprocess.run([str(empty / "kkbida"), "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The command line needs click and rich: pip install 'kkbida[cli]'\n"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
@@ -79,6 +82,19 @@ def test_the_example_of_the_rfc_is_signed_as_it_says() -> None:
         '"@signature-params": ("date" "@authority" "content-type")' + parameters,
     ]
     assert signature(key, covered, parameters) == ":pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=:"
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "signing-vectors.json").read_text())["requests"]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_the_requests_of_the_page_on_signing_are_signed_as_it_says(vector: dict[str, Any]) -> None:
+    parts = urlsplit(vector["url"])
+    sent = {name: text for name, text in vector["headers"].items() if name in ("content-type", "idempotency-key")}
+    body = vector["body"].encode() if vector["body"] else None
+    request = Request(vector["method"], parts.path, "", query=dict(parse_qsl(parts.query)), headers=sent, body=body)
+    by = {name: vector[name] for name in ("key_id", "secret", "created", "nonce")}
+    assert signed(request, **by).headers == vector["headers"]
 
 
 def test_a_signed_request_says_what_it_covers_in_this_very_order() -> None:

@@ -99,11 +99,6 @@ class Here:
         profile = self._logged_in() if first == "session" else self.reachable()
         return self.as_one(profile, profile.who(first=first))
 
-    def operator(self) -> Client:
-        """A client for what only operators may do: without a login it asks as nobody, which an open API lets pass."""
-        profile = self._logged_in()
-        return self.as_one(profile, profile.session or Nobody())
-
     def _logged_in(self) -> Profile:
         """The profile; at a local run, its user is logged in."""
         profile = self.reachable()

@@ -46,7 +46,7 @@ def resends() -> None:
 @pass_here
 def list_resends(here: Here) -> None:
     """All of them, newest first."""
-    found = members(here.operator(), "/v1/resends", "resends")
+    found = members(here.client(), "/v1/resends", "resends")
     rows = [
         {
             "resend id": it["resend_id"],
@@ -67,7 +67,7 @@ def list_resends(here: Here) -> None:
 @pass_here
 def show_resend(here: Here, resend_id: str, following: bool) -> None:
     """How far one has come."""
-    client = here.operator()
+    client = here.client()
     found = client.do(operations.resend_progress(resend_id))
     found = follow(client, found, found["matched"]) if following else found
     here.voice.one(found, resend_sentence(found))
@@ -78,7 +78,7 @@ def show_resend(here: Here, resend_id: str, following: bool) -> None:
 @pass_here
 def stop_resend(here: Here, resend_id: str) -> None:
     """Stop one; what it has resent stays resent."""
-    found = here.operator().do(operations.stop_resend(resend_id))
+    found = here.client().do(operations.stop_resend(resend_id))
     here.voice.one(found, resend_sentence(found))
 
 
@@ -94,7 +94,7 @@ def targets() -> None:
 @pass_here
 def list_targets(here: Here) -> None:
     """Every target that is paused or limited, or holds tasks."""
-    found = members(here.operator(), "/v1/targets", "targets")
+    found = members(here.client(), "/v1/targets", "targets")
     here.voice.many(found, [_target(it) for it in found], empty="No target is paused, limited or holds tasks.")
 
 
@@ -112,7 +112,7 @@ def _target(it: Mapping[str, Any]) -> say.Row:
 
 
 def _change_target(here: Here, target: str, changes: Mapping[str, Json], done: str) -> None:
-    here.voice.one(here.operator().do(operations.change_target(target, changes)), f"{target} {done}.")
+    here.voice.one(here.client().do(operations.change_target(target, changes)), f"{target} {done}.")
 
 
 @targets.command("pause", examples="kkbida targets pause https://partner.example:443")
@@ -181,7 +181,7 @@ def channels() -> None:
 @pass_here
 def list_channels(here: Here) -> None:
     """All channels."""
-    found = members(here.operator(), "/v1/channels", "channels")
+    found = members(here.client(), "/v1/channels", "channels")
     here.voice.many(found, [_channel(it) for it in found], empty="There is no channel: nobody is told of failures.")
 
 
@@ -222,7 +222,7 @@ def add_channel(here: Here, /, kind: str, address: str, ask_secret: bool, **give
     named = chosen_members(given, ("memo", "source_apps", "target_apps", "events", "gather"))
     if ask_secret:
         named["secret"] = secret_from("Signing secret of the robot")
-    made = here.operator().do(operations.make("/v1/channels", {"kind": kind, "url": address, **named}))
+    made = here.client().do(operations.make("/v1/channels", {"kind": kind, "url": address, **named}))
     here.voice.one(made, f"{made['channel_id']}  try it: kkbida channels test {made['channel_id']}")
 
 
@@ -231,7 +231,7 @@ def add_channel(here: Here, /, kind: str, address: str, ask_secret: bool, **give
 @pass_here
 def test_channel(here: Here, channel_id: str) -> None:
     """Send a message to a channel, and say what it answered."""
-    heard = here.operator().do(operations.test_channel(channel_id))
+    heard = here.client().do(operations.test_channel(channel_id))
     here.voice.one(heard, "It took the message." if heard["delivered"] else f"It did not: {heard['reason']}")
     if not heard["delivered"]:
         raise click.exceptions.Exit(Exit.FAILED)
@@ -244,7 +244,7 @@ def test_channel(here: Here, channel_id: str) -> None:
 def remove_channel(here: Here, channel_id: str, yes: bool) -> None:
     """Remove a channel."""
     confirmed(f"Remove the channel {channel_id}?", yes=yes)
-    here.operator().do(operations.remove("/v1/channels/{channel_id}", channel_id=channel_id))
+    here.client().do(operations.remove("/v1/channels/{channel_id}", channel_id=channel_id))
     here.voice.one({"channel_id": channel_id, "removed": True}, "It is gone.")
 
 
@@ -262,7 +262,7 @@ def callers() -> None:
 @pass_here
 def list_callers(here: Here) -> None:
     """All callers. Their secrets are not shown."""
-    found = members(here.operator(), "/v1/callers", "callers")
+    found = members(here.client(), "/v1/callers", "callers")
     rows = [
         {
             "key id": it["key_id"],
@@ -294,7 +294,7 @@ def list_callers(here: Here) -> None:
 def add_caller(here: Here, /, source_app: str, save: bool, **given: Any) -> None:
     """Make a caller. Its secret is shown this once."""
     named = chosen_members(given, ("scopes", "networks", "memo"))
-    made = here.operator().do(operations.make("/v1/callers", {"source_app": source_app, **named}))
+    made = here.client().do(operations.make("/v1/callers", {"source_app": source_app, **named}))
     if save:
         name, profile = here.chosen()
         here.keep(name, replace(profile, key_id=made["key_id"], secret=made.pop("secret")))
@@ -311,7 +311,7 @@ def add_caller(here: Here, /, source_app: str, save: bool, **given: Any) -> None
 def remove_caller(here: Here, key_id: str, yes: bool) -> None:
     """Remove a caller: within seconds nobody can call with its key."""
     confirmed(f"Remove the caller {key_id}?", yes=yes)
-    here.operator().do(operations.remove("/v1/callers/{key_id}", key_id=key_id))
+    here.client().do(operations.remove("/v1/callers/{key_id}", key_id=key_id))
     here.voice.one({"key_id": key_id, "removed": True}, "It is gone.")
 
 
@@ -324,7 +324,7 @@ def signing_secrets() -> None:
 @pass_here
 def list_signing_secrets(here: Here) -> None:
     """All of them. Their keys are not shown."""
-    found = members(here.operator(), "/v1/signing-secrets", "signing_secrets")
+    found = members(here.client(), "/v1/signing-secrets", "signing_secrets")
     rows = [
         {
             "secret id": it["secret_id"],
@@ -342,7 +342,7 @@ def list_signing_secrets(here: Here) -> None:
 @pass_here
 def add_signing_secret(here: Here, source_app: str) -> None:
     """Make one for an app, beside the one that it may have. It is shown this once."""
-    made = here.operator().do(operations.make("/v1/signing-secrets", {"source_app": source_app}))
+    made = here.client().do(operations.make("/v1/signing-secrets", {"source_app": source_app}))
     here.voice.one(made, f"secret id  {made['secret_id']}", f"secret     {made['secret']}")
     say.note("The secret is not shown again.")
 
@@ -354,7 +354,7 @@ def add_signing_secret(here: Here, source_app: str) -> None:
 def remove_signing_secret(here: Here, secret_id: str, yes: bool) -> None:
     """Remove one: within seconds nothing is signed with it."""
     confirmed(f"Remove the signing secret {secret_id}?", yes=yes)
-    here.operator().do(operations.remove("/v1/signing-secrets/{secret_id}", secret_id=secret_id))
+    here.client().do(operations.remove("/v1/signing-secrets/{secret_id}", secret_id=secret_id))
     here.voice.one({"secret_id": secret_id, "removed": True}, "It is gone.")
 
 
@@ -372,7 +372,7 @@ def operators() -> None:
 @pass_here
 def list_operators(here: Here) -> None:
     """All operators."""
-    found = members(here.operator(), "/v1/operators", "operators")
+    found = members(here.client(), "/v1/operators", "operators")
     rows = [
         {"name": it["name"], "role": it["role"], "disabled": it["disabled"], "made": at(it.get("created_at"))}
         for it in found
@@ -393,7 +393,7 @@ def list_operators(here: Here) -> None:
 def add_operator(here: Here, name: str, role: str) -> None:
     """Make an operator. The password is asked for, or read from standard input."""
     body = {"name": name, "role": role, "password": secret_from(f"Password of {name}", twice=True)}
-    made = here.operator().do(operations.make("/v1/operators", body))
+    made = here.client().do(operations.make("/v1/operators", body))
     here.voice.one(made, f"{name} may log in as {role}.")
 
 
@@ -419,7 +419,7 @@ def change_operator(here: Here, /, name: str, new_password: bool, **given: Any) 
         changes["password"] = secret_from(f"New password of {name}", twice=True)
     if not changes:
         raise click.UsageError("Say what to change: --role, --disable, --enable or --new-password.")
-    here.voice.one(here.operator().do(operations.change_operator(name, changes)), f"{name} is changed.")
+    here.voice.one(here.client().do(operations.change_operator(name, changes)), f"{name} is changed.")
 
 
 # ── the audit trail, and how kkbida is doing ─────────────────────────────────────────────────────
@@ -440,7 +440,7 @@ PAGE = 100
 @pass_here
 def audit(here: Here, limit: int) -> None:
     """What operators did: who, what, on what, from where, when."""
-    found = list(islice(_audits(here.operator()), limit))
+    found = list(islice(_audits(here.client()), limit))
     rows = [
         {
             "at": at(it["at"]),
@@ -469,7 +469,7 @@ def _audits(client: Client) -> Any:
 @pass_here
 def status(here: Here) -> None:
     """How kkbida is doing: its health, its ledger, how many tasks stand where."""
-    client = here.operator()
+    client = here.client()
     shown = {
         "health": client.do(operations.show("/v1/health")),
         "ledger": client.do(operations.show("/v1/ledger")),

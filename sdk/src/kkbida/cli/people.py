@@ -71,7 +71,7 @@ def whoami(here: Here) -> None:
 def password(here: Here) -> None:
     """Change your own password. Both are asked for, or read from standard input, a line each."""
     current = secret_from("Current password")
-    here.operator().do(operations.change_password(current, secret_from("New password", twice=True)))
+    here.client().do(operations.change_password(current, secret_from("New password", twice=True)))
     here.voice.one({"changed": True}, "Your password is changed.")
 
 

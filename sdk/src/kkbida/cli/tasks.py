@@ -335,7 +335,7 @@ def watch(here: Here, /, task_id: str | None, every: float, **given: Any) -> Non
     if task_id is not None:
         end_as(_watch_one(here, client, task_id, every))
         return
-    look = _watch_many if sys.stdout.isatty() and not here.as_json else _tell_changes
+    look = _watch_many if say.out().is_interactive and not here.as_json else _tell_changes
     with suppress(KeyboardInterrupt):
         look(here, client, filter_of(given), every)
 
@@ -484,7 +484,7 @@ def resend(here: Here, /, task_id: str | None, to_url: str | None, data: str | N
 
 
 def _resend_many(here: Here, of: Filter, *, yes: bool, dry_run: bool, rate: float | None, no_wait: bool) -> None:
-    client = here.operator()
+    client = here.client()
     size = client.do(operations.start_resend(of, dry_run=True))
     about = f"{counted(size['count'], 'task')}{'' if size['exact'] else ' or more'}"
     if dry_run:
