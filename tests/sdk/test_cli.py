@@ -237,6 +237,7 @@ def test_a_caller_is_made_with_a_secret_that_is_shown_once(kkbida: Kkbida, confi
     assert key_id in listed
     assert secret not in listed
     kept = kkbida("callers", "add", "cli-app", "--save", "--profile", "shop").output
+    kept += kkbida("callers", "add", "cli-app", "--save", "--profile", "shop", "--json").output
     assert "kks_" not in kept
     assert config.find("shop").secret.startswith("kks_")
     kkbida("callers", "remove", key_id, "--yes")

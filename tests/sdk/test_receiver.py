@@ -65,6 +65,7 @@ FORGED: Mapping[str, tuple[dict[str, str], bytes]] = {
     "a time in other digits": ({**signed(), "webhook-timestamp": "١"}, BODY),
     "a time below zero": ({**signed(), "webhook-timestamp": f"-{NOON}"}, BODY),
     "another version": ({**signed(), "webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")}, BODY),
+    "no version": ({**signed(), "webhook-signature": signed()["webhook-signature"].removeprefix("v1,")}, BODY),
     "half a signature": ({**signed(), "webhook-signature": signed()["webhook-signature"][:20]}, BODY),
     "noise": ({**signed(), "webhook-signature": "v1,é v1, ,,"}, BODY),
     "no signature": ({**signed(), "webhook-signature": ""}, BODY),

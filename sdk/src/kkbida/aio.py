@@ -130,7 +130,7 @@ class AsyncClient:
 
 
 class AsyncHttpTransport:
-    """HTTP by `httpx`. Follows no redirects, keeps no cookies, reads no `.netrc`."""
+    """HTTP by `httpx`. Follows no redirects, keeps no cookies."""
 
     def __init__(self, origin: str) -> None:
         import httpx  # noqa: PLC0415 - an extra
@@ -138,7 +138,7 @@ class AsyncHttpTransport:
         self._origin = origin
         self._http = httpx
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False, auth=_as_it_is
+            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False
         )
 
     async def send(self, request: Request) -> Reply:
@@ -159,8 +159,3 @@ class AsyncHttpTransport:
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
-
-
-def _as_it_is(request: Result) -> Result:
-    """In the place of the credentials that `httpx` would take from `.netrc`."""
-    return request
