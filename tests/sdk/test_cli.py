@@ -237,7 +237,7 @@ def test_a_caller_is_made_with_a_secret_that_is_shown_once(kkbida: Kkbida, confi
     assert key_id in listed
     assert secret not in listed
     kept = kkbida("callers", "add", "cli-app", "--save", "--profile", "shop").output
-    kept += kkbida("callers", "add", "cli-app", "--save", "--profile", "shop", "--json").output
+    kept += kkbida("callers", "add", "cli-app", "--save", "--profile", "other", "--json").output
     assert "kks_" not in kept
     assert config.find("shop").secret.startswith("kks_")
     kkbida("callers", "remove", key_id, "--yes")
@@ -555,7 +555,7 @@ def test_profiles_are_completed(config: Profiles, kkbida: Kkbida, monkeypatch: p
 
 
 def test_the_page_about_the_command_line_is_what_the_commands_say() -> None:
-    assert (DOCS / "cli.md").read_text() == manual(), "run python -m kkbida.cli.manual > docs/cli.md"
+    assert (DOCS / "cli.md").read_text() == manual(), "run PYTHONPATH=sdk/src python -m kkbida.cli.manual > docs/cli.md"
 
 
 def test_an_unknown_word_is_a_mistake_of_usage(kkbida: Kkbida) -> None:

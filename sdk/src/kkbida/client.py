@@ -96,7 +96,10 @@ class Client:
         return self.do(operations.submit(task)).task_id
 
     def batch(self, tasks: Sequence[Task]) -> Sequence[BatchResult]:
-        """Hand over many, each for itself: of each, in order, its id or its problem."""
+        """Hand over many, each for itself: of each, in order, its id or its problem.
+
+        When it raises, nobody knows of some. Hand over the same objects again: none becomes two tasks.
+        """
         return self._run(self._speaker.submit_all(tasks))
 
     def get(self, task_id: str) -> WholeTask:
