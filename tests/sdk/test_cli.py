@@ -347,11 +347,20 @@ def test_operators_are_made_and_changed(kkbida: Kkbida, scripted: Scripted, monk
     assert changed.json == {"role": "admin", "disabled": True, "password": "second"}
 
 
-def test_ones_own_password_is_changed(kkbida: Kkbida, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ones_own_password_is_changed_and_the_login_goes_on(
+    kkbida: Kkbida, scripted: Scripted, config: Profiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KKBIDA_URL", scripted.url)
-    scripted.will_say(GONE)
-    assert "old" not in kkbida("password", stdin="old\nnew\n").output
-    assert scripted.came[0].json == {"current": "old", "new": "new"}
+    changed = Said(204, b"", {"Set-Cookie": "kkbida_device=d; Path=/, kkbida_session=cookie-2; HttpOnly; Path=/"})
+    scripted.will_say(SESSION, changed, Said(200, {"csrf_token": "csrf-2"}))
+    kkbida("login", "--name", "ann", stdin="old\n")
+    said = kkbida("password", stdin="old\nnew\n").output
+    assert said == "Your password is changed, and your logins elsewhere are over.\n"
+    _, change, me = scripted.came
+    assert change.json == {"current": "old", "new": "new"}
+    assert me.headers["cookie"] == "kkbida_session=cookie-2"
+    kept = config.find("default")
+    assert (kept.operator, kept.cookie, kept.csrf_token) == ("ann", "cookie-2", "csrf-2")
 
 
 def test_the_audit_trail_is_read_page_by_page(
@@ -363,14 +372,22 @@ def test_the_audit_trail_is_read_page_by_page(
         "actor": "ann",
         "action": "login",
         "address": "192.0.2.7",
-        "detail": {"a": 1},
+        "detail": {"a": 1, "b": [], "c": ["x", "y"]},
+        "subject": "operator:ann",
+        "result": "done",
     }
     page = Said(200, {"audits": [entry] * 3, "cursor": "c-1"})
     scripted.will_say(page, Said(200, {"audits": [entry], "cursor": None}))
-    assert kkbida("audit").stdout.count("ann") == 4
+    said = kkbida("audit").stdout
+    assert said.count("operator:ann") == 4
+    assert "a=1; c=x, y" in said
     assert [came.target for came in scripted.came] == ["/v1/audit?limit=100", "/v1/audit?cursor=c-1&limit=100"]
     scripted.will_say(page)
-    assert len(kkbida("audit", "--limit", "2", "--json").stdout.splitlines()) == 2
+    given = ("--who", "operator:ann", "--on", "id 1", "--since", "2026-12-01T12:00:00Z")
+    assert len(kkbida("audit", "--limit", "2", "--json", *given).stdout.splitlines()) == 2
+    assert scripted.came[-1].target == (
+        "/v1/audit?actor=operator%3Aann&limit=100&since=2026-12-01T12%3A00%3A00.000Z&subject=id%201"
+    )
 
 
 # ── where to ask ─────────────────────────────────────────────────────────────────────────────────

@@ -143,7 +143,7 @@ def test_a_life_is_told_in_its_order_with_all_that_happened() -> None:
         ("attempt 1 of round 2 is on its way", ""),
     ]
     assert list(told[1].more) == ["reply: down\x1b[2J...", "waits 2 s"]
-    assert list(told[4].more) == ["round: 2"]
+    assert list(told[4].more) == ["round=2"]
 
 
 def test_an_attempt_whose_beginning_is_unknown_stands_where_it_was() -> None:

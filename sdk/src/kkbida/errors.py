@@ -4,6 +4,7 @@
     ├── Refused                    kkbida answered, and said no; carries the problem: status, code, detail, faults
     │   ├── InvalidRequest         400, 413, 415   the request breaks a rule; `faults` lists each
     │   ├── Unauthorized           401             who asks is not known, or the signature is not right
+    │   ├── LockedOut              429             too many tries to log in have failed
     │   ├── Forbidden              403             who asks is known, and may not
     │   ├── NotFound               404
     │   └── Conflict               409
@@ -78,6 +79,10 @@ class Unauthorized(Refused):
     """Who asks is not known, the signature is not right, or the login is over; `code` says which."""
 
 
+class LockedOut(Refused):
+    """Too many tries to log in have failed; `Retry-After` said when the next one is looked at."""
+
+
 class Forbidden(Refused):
     """Who asks is known, and may not do this, or not from here."""
 
@@ -129,7 +134,11 @@ class NotGenuine(KkbidaError):
     """A delivery that was not signed with one of the secrets, or is too old or incomplete. Answer 401 or 400."""
 
 
-_BY_CODE: Mapping[str, type[Problem]] = {"idempotency_conflict": IdempotencyConflict, "wrong_status": WrongStatus}
+_BY_CODE: Mapping[str, type[Problem]] = {
+    "idempotency_conflict": IdempotencyConflict,
+    "wrong_status": WrongStatus,
+    "locked_out": LockedOut,
+}
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
     400: InvalidRequest,

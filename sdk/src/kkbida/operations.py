@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Generic, TypeVar
 
 from kkbida.credentials import SESSION_COOKIE, OperatorSession
-from kkbida.errors import Unintelligible, problem
+from kkbida.errors import Problem, Unintelligible, problem
 from kkbida.tasks import (
     BatchResult,
     Changes,
@@ -67,8 +66,8 @@ class Operation(Generic[Result]):
 
     def result(self, reply: Reply) -> Result:
         """What the reply says. Raises a Problem, or Unintelligible."""
-        if reply.status not in OK:
-            raise problem(reply.status, _told(reply))
+        if (found := problem_in(reply)) is not None:
+            raise found
         try:
             return self.read(reply)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -78,6 +77,11 @@ class Operation(Generic[Result]):
 def written(body: Json) -> bytes:
     """JSON as it is sent. Raises ValueError for what JSON has not: NaN, infinities."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def problem_in(reply: Reply) -> Problem | None:
+    """The problem that a reply is, if it is one."""
+    return None if reply.status in OK else problem(reply.status, _told(reply))
 
 
 def _told(reply: Reply) -> Mapping[str, Json]:
@@ -174,9 +178,11 @@ def deliver_now(task_id: str) -> Operation[ListedTask]:
 # ── for operators: JSON as docs/reference.md describes it ────────────────────────────────────────
 
 
-def show(route: str, read: Callable[[Reply], Json] = as_json, **query: str | None) -> Operation[Json]:
+def show(
+    route: str, read: Callable[[Reply], Json] = as_json, query: Mapping[str, str | None] | None = None
+) -> Operation[Json]:
     """What a route shows; parameters that are None are not sent."""
-    given = {name: value for name, value in query.items() if value is not None}
+    given = {name: value for name, value in (query or {}).items() if value is not None}
     return Operation("GET", route, read, query=given, repeatable=True)
 
 
@@ -228,14 +234,15 @@ def login(name: str, password: str) -> Operation[OperatorSession]:
 
 def _session(reply: Reply) -> OperatorSession:
     shown = reply.json()
-    return OperatorSession(shown["name"], _cookie(reply.headers.get("set-cookie", "")), shown["csrf_token"])
+    return OperatorSession(shown["name"], _cookie(reply), shown["csrf_token"])
 
 
-def _cookie(header: str) -> str:
-    try:
-        return SimpleCookie(header)[SESSION_COOKIE].value
-    except (CookieError, KeyError) as error:
-        raise ValueError("no cookie of a session") from error
+def _cookie(reply: Reply) -> str:
+    """The cookie of a session among those that a reply sets, which may stand in one header. Raises ValueError."""
+    found = re.search(rf"(?:^|[\s,]){SESSION_COOKIE}=([^;,\s]+)", reply.headers.get("set-cookie", ""))
+    if found is None:
+        raise ValueError("no cookie of a session")
+    return found[1]
 
 
 def logout() -> Operation[None]:
@@ -243,6 +250,6 @@ def logout() -> Operation[None]:
     return Operation("POST", "/v1/logout", nothing)
 
 
-def change_password(current: str, new: str) -> Operation[None]:
-    """Another password of one's own."""
-    return Operation("POST", "/v1/me/password", nothing, body={"current": current, "new": new})
+def change_password(current: str, new: str) -> Operation[str]:
+    """Another password of one's own: the cookie of the session with which all others were replaced."""
+    return Operation("POST", "/v1/me/password", _cookie, body={"current": current, "new": new})

@@ -25,11 +25,8 @@ from kkbida.wire import Reply, Request
 
 Result = TypeVar("Result")
 
-AGAIN = frozenset({429, 502, 503, 504})
-"""Statuses after which the same may succeed."""
-
 NOT_TAKEN = 429
-"""The one of them that is said before anything has been done."""
+"""The status that is said before anything has been done."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,8 @@ def may_repeat(operation: Operation[Result], outcome: Outcome) -> bool:
     """Whether to send it again. What must not be done twice is, only if it certainly was not done."""
     if isinstance(outcome, Unreachable):
         return operation.repeatable or outcome.never_sent
-    return outcome.status in AGAIN if operation.repeatable else outcome.status == NOT_TAKEN
+    passing = isinstance(operations.problem_in(outcome), Unavailable)
+    return passing and (operation.repeatable or outcome.status == NOT_TAKEN)
 
 
 def _result(operation: Operation[Result], outcome: Outcome) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kkbida.cli import manage, people, tasks
-from kkbida.cli.base import EXITS, Group, common
+from kkbida.cli.base import COMMON, EXITS, Group
 from kkbida.version import __version__
 
 SECTIONS = {
@@ -42,7 +42,7 @@ class Root(Group):
         super().format_epilog(ctx, formatter)
 
 
-@click.group(cls=Root, params=common(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, params=list(COMMON), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", message="%(version)s", help="Say the version, and no more.")
 def cli() -> None:
     """Hand over HTTP callbacks that must arrive, and find out what became of them.

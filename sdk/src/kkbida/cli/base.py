@@ -169,46 +169,45 @@ def _profile_names(_: click.Context, __: click.Parameter, begun: str) -> list[st
         return []
 
 
-def common() -> list[click.Parameter]:
-    """The options that every command has."""
-    return [
-        click.Option(
-            ["--profile"],
-            expose_value=False,
-            callback=_name,
-            shell_complete=_profile_names,
-            metavar="NAME",
-            help="The profile to use (KKBIDA_PROFILE).",
-        ),
-        click.Option(
-            ["--url", "api"],
-            expose_value=False,
-            callback=_name,
-            metavar="URL",
-            help="The API to ask, of which no profile knows (KKBIDA_URL).",
-        ),
-        click.Option(
-            ["--local"],
-            expose_value=False,
-            callback=_name,
-            is_flag=True,
-            help="The local run of this folder, whose data is in .local, or in DATA.",
-        ),
-        click.Option(
-            ["--json"],
-            expose_value=False,
-            callback=_as_json,
-            is_flag=True,
-            help="For programs: a JSON document, or a JSON line for each of many.",
-        ),
-    ]
+COMMON = (
+    click.Option(
+        ["--profile"],
+        expose_value=False,
+        callback=_name,
+        shell_complete=_profile_names,
+        metavar="NAME",
+        help="The profile to use (KKBIDA_PROFILE).",
+    ),
+    click.Option(
+        ["--url", "api"],
+        expose_value=False,
+        callback=_name,
+        metavar="URL",
+        help="The API to ask, of which no profile knows (KKBIDA_URL).",
+    ),
+    click.Option(
+        ["--local"],
+        expose_value=False,
+        callback=_name,
+        is_flag=True,
+        help="The local run of this folder, whose data is in .local, or in DATA.",
+    ),
+    click.Option(
+        ["--json"],
+        expose_value=False,
+        callback=_as_json,
+        is_flag=True,
+        help="For programs: a JSON document, or a JSON line for each of many.",
+    ),
+)
+"""The options that every command has."""
 
 
 class Command(click.Command):
     """A command with the common options, whose help ends with examples."""
 
     def __init__(self, *given: Any, examples: str = "", **more: Any) -> None:
-        more["params"] = [*(more.get("params") or []), *common()]
+        more["params"] = [*(more.get("params") or []), *COMMON]
         super().__init__(*given, **more)
         self.examples = [it.strip() for it in examples.strip().splitlines()]
 
@@ -251,9 +250,13 @@ def explained(error: KkbidaError, here: Here) -> str:
     told = [str(error)]
     if isinstance(error, Refused) and error.faults:
         told = [error.detail, *(f"  {fault.pointer}: {fault.detail}" for fault in error.faults)]
-    if isinstance(error, (Unauthorized, Forbidden)):
+    if isinstance(error, (Unauthorized, Forbidden)) and error.code not in EXPLAINED:
         told.append(_remedy(error, here))
     return "\n".join(told)
+
+
+EXPLAINED = frozenset({"login_failed", "signature_stale", "wrong_network"})
+"""Codes whose detail says all that is to be said."""
 
 
 def _remedy(error: Refused, here: Here) -> str:

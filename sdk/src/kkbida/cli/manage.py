@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -11,11 +12,11 @@ import click
 
 from kkbida import operations
 from kkbida.cli import say
-from kkbida.cli.base import YES, Command, Exit, Group, Here, chosen_members, confirmed, pass_here, secret_from
+from kkbida.cli.base import YES, Command, Exit, Group, Here, When, chosen_members, confirmed, pass_here, secret_from
 from kkbida.cli.tasks import follow, resend_sentence
-from kkbida.cli.words import counted, local
+from kkbida.cli.words import counted, local, pairs
 from kkbida.client import Client
-from kkbida.tasks import moment
+from kkbida.tasks import moment, moment_text
 from kkbida.wire import Json
 
 
@@ -54,7 +55,7 @@ def list_resends(here: Here) -> None:
             "begun": at(it["started_at"]),
             "by": it["actor"],
             "resent": f"{it['resent']} of {it['matched']}",
-            "filter": several([f"{name}={value}" for name, value in it["filter"].items()]),
+            "filter": pairs(it["filter"]),
         }
         for it in found
     ]
@@ -422,6 +423,17 @@ def change_operator(here: Here, /, name: str, new_password: bool, **given: Any) 
     here.voice.one(here.client().do(operations.change_operator(name, changes)), f"{name} is changed.")
 
 
+@operators.command("remove", examples="kkbida operators remove ann --yes")
+@click.argument("name")
+@YES
+@pass_here
+def remove_operator(here: Here, name: str, yes: bool) -> None:
+    """Remove an operator: every login of theirs is over. What they did stays in the audit trail."""
+    confirmed(f"Remove the operator {name}?", yes=yes)
+    here.client().do(operations.remove("/v1/operators/{name}", name=name))
+    here.voice.one({"name": name, "removed": True}, f"{name} is gone.")
+
+
 # ── the audit trail, and how kkbida is doing ─────────────────────────────────────────────────────
 
 PAGE = 100
@@ -431,34 +443,41 @@ PAGE = 100
     cls=Command,
     examples="""
     kkbida audit
-    kkbida audit --limit 500 --json
+    kkbida audit --who operator:ann --since 7d
+    kkbida audit --on 0b5e7c1e-5a3c-4d7e-9a2f-1c0ffee15bad --json
     """,
 )
+@click.option("--who", "actor", metavar="NAME", help="Only what this one did, such as operator:ann.")
+@click.option("--on", "subject", metavar="ID", help="Only what was done to this: an id, a target, operator:ann.")
+@click.option("--since", type=When(), metavar="WHEN", help="Then or later: a time, or how long ago (2h).")
+@click.option("--until", type=When(), metavar="WHEN", help="Before.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="NUMBER", default=50, show_default=True, help="Entries to show, at most."
 )
 @pass_here
-def audit(here: Here, limit: int) -> None:
+def audit(here: Here, /, limit: int, **given: Any) -> None:
     """What operators did: who, what, on what, from where, when."""
-    found = list(islice(_audits(here.client()), limit))
+    found = list(islice(_audits(here.client(), given), limit))
     rows = [
         {
             "at": at(it["at"]),
             "who": it["actor"],
             "did": it["action"],
-            "on": it.get("subject"),
+            "on": it["subject"],
+            "result": it["result"],
             "from": it["address"],
-            "detail": several([f"{name}={value}" for name, value in it.get("detail", {}).items()]),
+            "detail": pairs(it["detail"]),
         }
         for it in found
     ]
     here.voice.many(found, rows, empty="Nothing was done yet.")
 
 
-def _audits(client: Client) -> Any:
-    cursor = None
+def _audits(client: Client, given: Mapping[str, Any]) -> Iterator[Mapping[str, Json]]:
+    asked = {name: moment_text(it) if isinstance(it, datetime) else it for name, it in given.items()}
+    cursor: str | None = None
     while True:
-        page = client.do(operations.show("/v1/audit", cursor=cursor, limit=str(PAGE)))
+        page = client.do(operations.show("/v1/audit", query={**asked, "cursor": cursor, "limit": str(PAGE)}))
         yield from page["audits"]
         cursor = page["cursor"]
         if cursor is None:

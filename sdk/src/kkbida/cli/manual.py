@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from kkbida.cli.app import SECTIONS
-from kkbida.cli.base import EXITS, Command, common
+from kkbida.cli.base import COMMON, EXITS, Command
 from kkbida.cli.profiles import VARIABLES
 
 BEGINNING = """\
@@ -64,7 +64,7 @@ session, so that nobody's rights go where they do not belong.
 
 def manual() -> str:
     """The whole page."""
-    return "\n".join([BEGINNING + "\n".join(_exits()), OPTIONS + "\n".join(_options(common())), *_rest()]) + "\n"
+    return "\n".join([BEGINNING + "\n".join(_exits()), OPTIONS + "\n".join(_options(COMMON)), *_rest()]) + "\n"
 
 
 def _rest() -> Iterator[str]:
@@ -89,12 +89,12 @@ def _described(command: click.Command, path: str) -> Iterator[str]:
     assert isinstance(command, Command), "the house has no others"
     level = "####" if path.count(" ") > 1 else "###"
     yield f"\n{level} `{_usage(command, path)}`\n\n{_help(command)}"
-    own = [it for it in command.params if isinstance(it, click.Option) and it.name not in _COMMON]
+    own = [it for it in command.params if isinstance(it, click.Option) and it.name not in _COMMON_NAMES]
     yield from ("", *_options(own)) if own else ()
     yield "\n```sh\n" + "\n".join(command.examples) + "\n```"
 
 
-_COMMON = frozenset(it.name for it in common())
+_COMMON_NAMES = frozenset(it.name for it in COMMON)
 
 
 def _help(command: click.Command) -> str:

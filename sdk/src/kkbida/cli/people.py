@@ -12,7 +12,7 @@ from kkbida import operations
 from kkbida.cli import say
 from kkbida.cli.base import Command, Exit, Failure, Group, Here, pass_here, secret_from
 from kkbida.cli.profiles import BadProfile, Profile
-from kkbida.credentials import Nobody
+from kkbida.credentials import Nobody, OperatorSession
 from kkbida.errors import Unauthorized
 
 
@@ -56,23 +56,26 @@ def logout(here: Here) -> None:
 def whoami(here: Here) -> None:
     """Who asks, and where: the operator who is logged in, or the caller's key."""
     name, profile = here.chosen()
-    shown: dict[str, Any] = {"profile": name, "url": profile.url, "key_id": profile.key_id or None}
-    if profile.session is not None:
-        shown["operator"] = here.as_one(profile, profile.session).do(operations.show("/v1/me"))
+    me = here.client().do(operations.show("/v1/me"))
     if here.as_json:
-        say.document(shown)
+        say.document({"profile": name, "url": profile.url, **{it: me[it] for it in me if it != "csrf_token"}})
         return
-    operator = shown.pop("operator", {})
-    say.facts({**shown, "operator": operator.get("name"), "role": operator.get("role")})
+    rights = ", ".join(me["rights"])
+    app = me["source_app"]
+    say.facts({"profile": name, "url": profile.url, "name": me["name"], "role": me["role"], "app": app, "may": rights})
 
 
 @click.command(cls=Command, examples="kkbida password")
 @pass_here
 def password(here: Here) -> None:
     """Change your own password. Both are asked for, or read from standard input, a line each."""
+    name, profile = here.chosen()
     current = secret_from("Current password")
-    here.client().do(operations.change_password(current, secret_from("New password", twice=True)))
-    here.voice.one({"changed": True}, "Your password is changed.")
+    cookie = here.client().do(operations.change_password(current, secret_from("New password", twice=True)))
+    session = OperatorSession(profile.operator, cookie, "")
+    me = here.as_one(profile, session).do(operations.show("/v1/me"))
+    here.keep(name, profile.logged_in(replace(session, csrf_token=me["csrf_token"])))
+    here.voice.one({"changed": True}, "Your password is changed, and your logins elsewhere are over.")
 
 
 @click.group("profiles", cls=Group)

@@ -58,6 +58,15 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+def pairs(told: Mapping[str, Any]) -> str:
+    """Names with their values in a line, without those that are empty."""
+    return "; ".join(f"{name}={_plain(value)}" for name, value in told.items() if value not in (None, "", [], {}))
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 # ── where a task stands ──────────────────────────────────────────────────────────────────────────
 
 HELD: Mapping[str, str] = {
@@ -212,7 +221,7 @@ def _told(notice: Notice) -> Moment:
 
 
 def _audited(audit: Audit) -> Moment:
-    more = tuple(f"{name}: {value}" for name, value in audit.detail.items() if value)
+    more = (pairs(audit.detail),) if pairs(audit.detail) else ()
     return Moment(
         audit.at, f"{audit.action} by {audit.actor}" + (f" from {audit.address}" if audit.address else ""), "", more
     )
