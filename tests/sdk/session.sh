@@ -48,6 +48,18 @@ kkbida --local targets pause "$RECEIVER"
 kkbida --local targets list
 kkbida --local targets resume "$RECEIVER"
 
+echo "== an operator comes and goes"
+password="a long password of hers"
+kkbida --local operators add ann --role viewer <<<"$password"
+kkbida profiles add ann --url "$API"
+kkbida --profile ann login --name ann <<<"$password"
+kkbida --profile ann whoami
+kkbida --profile ann list --limit 1 >/dev/null
+ends 3 kkbida --profile ann targets pause "$RECEIVER"
+kkbida --local operators change ann --disable
+ends 3 kkbida --profile ann list
+kkbida --local audit --on operator:ann
+
 echo "== what is taken home"
 kkbida export --format csv -o "$HOME/tasks.csv"
 head -1 "$HOME/tasks.csv"

@@ -444,6 +444,18 @@ def test_what_is_saved_for_a_local_run_goes_before_what_it_wrote(
     assert "key_1" in second
 
 
+def test_a_login_elsewhere_does_not_move_a_profile(kkbida: Kkbida, scripted: Scripted, config: Profiles) -> None:
+    config.put("default", Profile("https://kkbida.example", "key_1", "kks_1"))
+    scripted.will_say(SESSION)
+    said = kkbida("login", "--url", scripted.url, "--name", "ann", code=2, stdin="x\n").stderr
+    assert "The profile default asks https://kkbida.example" in said
+    kkbida("callers", "add", "orders", "--save", "--url", scripted.url, code=2)
+    assert scripted.came == [], "nothing was sent that could not be kept"
+    assert config.find("default") == Profile("https://kkbida.example", "key_1", "kks_1")
+    kkbida("login", "--url", scripted.url, "--profile", "staging", "--name", "ann", stdin="x\n")
+    assert config.find("staging").operator == "ann"
+
+
 def test_a_file_that_others_may_read_is_refused(kkbida: Kkbida, config: Profiles) -> None:
     config.put("default", Profile("https://kkbida.example"))
     config.path.chmod(0o644)

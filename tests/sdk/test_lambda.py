@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from chalicelib import world
@@ -138,5 +139,19 @@ def test_an_endpoint_where_nobody_listens_is_unreachable() -> None:
         endpoint_url="http://127.0.0.1:1",
         config=Config(retries={"max_attempts": 0}),
     )
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as raised:
         client_of(real, patience=Patience(total=0)).call(Task("https://partner.example"))
+    assert raised.value.never_sent
+
+
+def test_boto3_is_made_to_try_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    transport = LambdaTransport("kkbida-api")
+    assert transport._client.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_missing_credentials_are_not_taken_for_a_network_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: None)
+    real = boto3.session.Session().client("lambda", region_name="us-east-1")
+    with pytest.raises(NoCredentialsError):
+        client_of(real).call(Task("https://partner.example"))

@@ -8,12 +8,12 @@ import select
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.local.conftest import Run
+from tests.local.conftest import Run, running
 from tests.sdk.conftest import Said, Scripted, installed, printed, shown_task
 
 PATIENCE = 20
@@ -32,12 +32,19 @@ def environment(bin_folder: Path, home: Path, **variables: str) -> dict[str, str
     return {"PATH": path, "HOME": str(home), "XDG_CONFIG_HOME": "", "TERM": "dumb", "LANG": "C.UTF-8", **variables}
 
 
-def test_a_working_day(bin_folder: Path, run: Run, tmp_path: Path) -> None:
-    where = {"API": run.access["api"], "RECEIVER": run.access["receiver"], "DATA": str(run.folder)}
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Run]:
+    """A local run as anybody has it who types `make run`: it lets in only whom it knows."""
+    with running(tmp_path / "run", KKBIDA_OPEN_API="0") as run:
+        yield run
+
+
+def test_a_working_day(bin_folder: Path, closed: Run, tmp_path: Path) -> None:
+    where = {"API": closed.access["api"], "RECEIVER": closed.access["receiver"], "DATA": str(closed.folder)}
     said = printed(["bash", str(SCRIPT)], **environment(bin_folder, tmp_path, **where))
     chapters = [chapter.splitlines() for chapter in said.split("== ")[1:]]
     assert [chapter[0] for chapter in chapters][-1] == "the end"
-    _, arrived, lost, _, operator, home, _ = chapters
+    _, arrived, lost, _, operator, ann, home, _ = chapters
     assert sum("attempt 1 failed after" in line for line in arrived) == 2, "watched, and shown"
     assert sum(line.startswith("Delivered at attempt 2, ") for line in arrived) == 2
     assert arrived[-1] == "delivered"
@@ -45,8 +52,11 @@ def test_a_working_day(bin_folder: Path, run: Run, tmp_path: Path) -> None:
     assert any(line.startswith("Delivered at attempt 1 of round 2") for line in lost)
     assert "3 tasks would be resent." in operator
     assert any("done: 3 resent, 0 passed over, 0 failed." in line for line in operator)
+    assert any(line.split() == ["role", "viewer"] for line in ann)
+    assert any("change-operator" in line and "operator:ann" in line for line in ann)
     assert home[1].startswith("task_id,status,")
     assert "kks_" not in said
+    assert "a long password of hers" not in said
 
 
 # ── at a terminal ────────────────────────────────────────────────────────────────────────────────

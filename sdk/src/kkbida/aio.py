@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, TypeVar
 
 from kkbida import operations
 from kkbida.client import (
     CONNECT_SECONDS,
     NO_CHANGES,
+    NO_COOKIES,
     NO_FILTER,
     PAGE,
     PATIENT,
@@ -138,7 +140,9 @@ class AsyncHttpTransport:
         self._origin = origin
         self._http = httpx
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False
+            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            cookies=CookieJar(NO_COOKIES),
         )
 
     async def send(self, request: Request) -> Reply:
@@ -153,7 +157,6 @@ class AsyncHttpTransport:
         except self._http.TransportError as error:
             never_sent = isinstance(error, (self._http.ConnectError, self._http.ConnectTimeout))
             raise Unreachable(f"{self._origin}: {error or type(error).__name__}", never_sent=never_sent) from error
-        self._client.cookies.clear()
         return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
 
     async def close(self) -> None:

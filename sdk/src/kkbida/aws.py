@@ -15,6 +15,12 @@ from kkbida.wire import Json, Reply, Request
 BUSY = frozenset({"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"})
 """What Lambda says when it runs as many as it may."""
 
+NEVER_SENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})
+"""What botocore raises when there was no connection."""
+
+READ_SECONDS = 35
+"""Of one try."""
+
 CRASHED = 502
 """What API Gateway would answer for a function that ended in an error."""
 
@@ -32,14 +38,15 @@ class LambdaTransport:
 
     def send(self, request: Request) -> Reply:
         """Invoke it once. Raises Unreachable."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
+        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - an extra
 
         try:
             answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event(request)).encode())
         except ClientError as error:
             return _refusal(error.response.get("Error", {}))
-        except BotoCoreError as error:
-            raise Unreachable(f"{self._function}: {error}") from error
+        except (ConnectionError, HTTPClientError) as error:
+            never_sent = type(error).__name__ in NEVER_SENT
+            raise Unreachable(f"{self._function}: {error}", never_sent=never_sent) from error
         if "FunctionError" in answer:
             return Reply(CRASHED, {}, b'{"detail": "the function ended in an error; its log says which"}')
         return reply(json.loads(answer["Payload"].read()))
@@ -50,9 +57,11 @@ class LambdaTransport:
 
 
 def _lambda() -> Any:
+    """A client that tries once: each further try is signed anew, and that is not boto3's to do."""
     import boto3  # noqa: PLC0415 - an extra
+    from botocore.config import Config  # noqa: PLC0415 - an extra
 
-    return boto3.client("lambda")
+    return boto3.client("lambda", config=Config(retries={"max_attempts": 0}, read_timeout=READ_SECONDS))
 
 
 def _refusal(error: Mapping[str, Any]) -> Reply:

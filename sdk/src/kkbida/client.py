@@ -35,6 +35,9 @@ Result = TypeVar("Result")
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 35.0
 """A try's own limits. API Gateway answers within 29 seconds, whatever happens behind it."""
 
+NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
+"""Takes none and sends none: whoever has a session says so in each request."""
+
 WAIT_SECONDS = 300.0
 """How long `wait` waits unless said."""
 
@@ -195,7 +198,7 @@ class HttpTransport:
     def _session(self) -> requests.Session:
         if not hasattr(self._own, "session"):
             self._own.session = requests.Session()
-            self._own.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            self._own.session.cookies.set_policy(NO_COOKIES)
         session: requests.Session = self._own.session
         return session
 

@@ -141,6 +141,14 @@ class Here:
         except ValueError as error:
             raise Failure(str(error), Exit.USAGE) from error
 
+    def to_keep(self) -> tuple[str, Profile]:
+        """As `chosen`, where something is to be kept. Raises Failure when the profile would come to ask elsewhere."""
+        name, profile = self.chosen()
+        known = self.profiles.find(name)
+        if known.url not in ("", profile.url) and not self.named.local:
+            raise Failure(f"The profile {name} asks {known.url}. Name another one: --profile", Exit.USAGE)
+        return name, profile
+
     def keep(self, name: str, profile: Profile) -> None:
         """Keep a profile. Raises Failure."""
         try:

@@ -295,9 +295,10 @@ def list_callers(here: Here) -> None:
 def add_caller(here: Here, /, source_app: str, save: bool, **given: Any) -> None:
     """Make a caller. Its secret is shown this once."""
     named = chosen_members(given, ("scopes", "networks", "memo"))
-    made = here.client().do(operations.make("/v1/callers", {"source_app": source_app, **named}))
+    client = here.client()
+    name, profile = here.to_keep() if save else here.chosen()
+    made = client.do(operations.make("/v1/callers", {"source_app": source_app, **named}))
     if save:
-        name, profile = here.chosen()
         here.keep(name, replace(profile, key_id=made["key_id"], secret=made.pop("secret")))
         here.voice.one(made, f"{made['key_id']}  is kept in the profile {name}.")
         return

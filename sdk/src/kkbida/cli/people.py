@@ -28,10 +28,10 @@ from kkbida.errors import Unauthorized
 @pass_here
 def login(here: Here, name: str | None) -> None:
     """Log in as an operator. The password is asked for, or read from standard input; the profile keeps the session."""
-    profile = here.reachable()
+    here.reachable()
+    known, profile = here.to_keep()
     who = name or str(click.prompt("Name", err=True))
     session = here.as_one(profile, Nobody()).do(operations.login(who, secret_from(f"Password of {who}")))
-    known, _ = here.chosen()
     here.keep(known, profile.logged_in(session))
     here.voice.one({"profile": known, "name": session.name}, f"You are {session.name} in the profile {known}.")
 
