@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -125,6 +127,20 @@ def test_whoever_says_no_changes_nothing(bin_folder: Path, scripted: Scripted, t
     code, shown = typed(command, variables, ("Remove the caller key_1? [y/N]: ", "n"))
     assert (code, "Aborted!" in shown) == (1, True)
     assert scripted.came == []
+
+
+def test_results_go_where_they_are_sent_whatever_moves_on_the_terminal(
+    bin_folder: Path, run: Run, tmp_path: Path
+) -> None:
+    url = shlex.quote(run.access["receiver"] + "/fail/1")
+    tasks = 'for n in 1 2 3; do echo \'{"url": "\'%s\'", "retry": {"schedule": [0.1]}}\'; done' % url  # noqa: UP031
+    script = f"{tasks} | kkbida submit --from - > ids; kkbida watch $(head -1 ids) --every 0.1 --json > life"
+    variables = {**environment(bin_folder, tmp_path, KKBIDA_URL=run.access["api"]), "TERM": "xterm"}
+    code, shown = typed(["bash", "-c", f"cd {tmp_path}; {script}"], variables)
+    assert code == 0, shown
+    assert len((tmp_path / "ids").read_text().split()) == 3
+    assert json.loads((tmp_path / "life").read_text().splitlines()[-1])["status"] == "delivered"
+    assert "3/3" in shown, "the progress bar"
 
 
 def test_a_person_looks_on_until_ctrl_c(bin_folder: Path, scripted: Scripted, tmp_path: Path) -> None:

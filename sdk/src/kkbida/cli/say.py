@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import IO
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -40,13 +44,24 @@ Row = Mapping[str, object]
 
 def out() -> Console:
     """Standard output, for tables as wide as its terminal."""
-    seen = Console(highlight=False)
-    return Console(highlight=False, width=max(seen.width, NARROWEST) if seen.is_terminal else WIDE)
+    return _console(sys.stdout)
+
+
+@lru_cache(maxsize=1)
+def _console(file: IO[str]) -> Console:
+    """The one console of a file: it knows when something moves on it, and prints above that."""
+    seen = Console(file=file)
+    return Console(file=file, highlight=False, width=max(seen.width, NARROWEST) if seen.is_terminal else WIDE)
 
 
 def err() -> Console:
     """Standard error: for what is not the result."""
     return Console(stderr=True, highlight=False)
+
+
+def _moving() -> Console:
+    """Where something may move: standard output, so that results are printed above it; else standard error."""
+    return out() if out().is_terminal else err()
 
 
 def line(text: str, style: str = "") -> None:
@@ -76,6 +91,9 @@ def json_line(value: Json) -> None:
 
 
 def _plain(text: str) -> None:
+    if out().is_terminal:
+        out().print(Text(clean_json(text)), soft_wrap=True)
+        return
     sys.stdout.write(clean_json(text) + "\n")
     sys.stdout.flush()
 
@@ -143,8 +161,18 @@ class Voice:
             listing(rows, empty=empty)
 
 
-def progress(**more: Any) -> Progress:
-    """A progress bar on standard error, where somebody looks; without a total, a count."""
+def progress() -> Progress:
+    """A progress bar, where somebody looks; without a total, a count."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    console = err()
-    return Progress(*columns, console=console, transient=False, disable=not console.is_terminal, **more)
+    console = _moving()
+    return Progress(
+        *columns, console=console, disable=not console.is_terminal, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """A line that says what is waited for, where somebody looks, until the block ends; takes each new sentence."""
+    spinner = Spinner("dots")
+    with Live(spinner, console=_moving(), transient=True, redirect_stdout=False, redirect_stderr=False):
+        yield lambda sentence: spinner.update(text=Text(clean(sentence), "dim"))

@@ -343,10 +343,10 @@ def watch(here: Here, /, task_id: str | None, every: float, **given: Any) -> Non
 def _watch_one(here: Here, client: Client, task_id: str, every: float) -> WholeTask:
     """Tell each thing that happens to a task, once; the task at its end."""
     told: set[object] = set()
-    with say.err().status("") as waiting:
+    with say.waiting() as wait_for:
         while True:
             task = client.get(task_id)
-            waiting.update(Text(clean(sentence(task, now()))))
+            wait_for(sentence(task, now()))
             for what, text in _news(here, task):
                 if what not in told:
                     told.add(what)
