@@ -264,7 +264,7 @@ def test_the_state_is_told(kkbida: Kkbida) -> None:
 SESSION = Said(
     200,
     {"name": "ann", "role": "operator", "csrf_token": "csrf-1", "expires_at": "2026-12-01T20:00:00Z"},
-    {"Set-Cookie": "kkbida_session=cookie-1; HttpOnly; SameSite=Strict; Path=/"},
+    {"Set-Cookie": "kkbida_session=cookie-1; HttpOnly; Path=/, kkbida_device=device-1; HttpOnly; Path=/"},
 )
 GONE = Said(204, b"")
 NOBODY = Said(401, {"code": "unauthorized", "detail": "Nobody is known."})
@@ -284,8 +284,12 @@ def test_an_operator_logs_in_and_is_known_until_logout(kkbida: Kkbida, scripted:
     for came in (pause, listed, logout):
         assert came.headers["cookie"] == "kkbida_session=cookie-1"
     assert [came.headers.get("x-csrf-token") for came in (pause, listed, logout)] == ["csrf-1", None, "csrf-1"]
-    assert config.find("default") == Profile(url=scripted.url)
+    assert config.find("default") == Profile(url=scripted.url, device="device-1")
     kkbida("logout", code=2)
+    kkbida("password", code=2)
+    scripted.will_say(SESSION)
+    kkbida("login", "--name", "ann", stdin="pass word\n")
+    assert scripted.came[-1].headers["cookie"] == "kkbida_device=device-1"
 
 
 def test_a_password_is_nowhere_but_in_its_request(kkbida: Kkbida, scripted: Scripted, config: Profiles) -> None:
@@ -353,6 +357,7 @@ def test_ones_own_password_is_changed_and_the_login_goes_on(
     monkeypatch.setenv("KKBIDA_URL", scripted.url)
     changed = Said(204, b"", {"Set-Cookie": "kkbida_device=d; Path=/, kkbida_session=cookie-2; HttpOnly; Path=/"})
     scripted.will_say(SESSION, changed, Said(200, {"csrf_token": "csrf-2"}))
+    kkbida("profiles", "add", "default", "--url", scripted.url)
     kkbida("login", "--name", "ann", stdin="old\n")
     said = kkbida("password", stdin="old\nnew\n").output
     assert said == "Your password is changed, and your logins elsewhere are over.\n"

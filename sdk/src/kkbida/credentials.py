@@ -8,7 +8,7 @@ from typing import Protocol
 from kkbida.signing import signed
 from kkbida.wire import Request
 
-SESSION_COOKIE = "kkbida_session"
+SESSION_COOKIE, DEVICE_COOKIE = "kkbida_session", "kkbida_device"
 
 READING = ("GET", "HEAD")
 """Methods that change nothing."""
@@ -44,11 +44,15 @@ class CallerKey:
 
 @dataclass(frozen=True)
 class OperatorSession:
-    """An operator's login: its cookie, and the token without which a session changes nothing."""
+    """An operator's login: its cookie, and the token without which a session changes nothing.
+
+    `device` opens nothing: shown at the next login, it lets nobody else's failures lock this one out.
+    """
 
     name: str
     cookie: str = field(repr=False)
     csrf_token: str = field(repr=False)
+    device: str = field(default="", repr=False)
 
     def sign(self, request: Request, *, created: int, nonce: str) -> Request:  # noqa: ARG002 - like the others
         """The request with the cookie, and with the token if it may change something."""

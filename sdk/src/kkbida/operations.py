@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from kkbida.credentials import SESSION_COOKIE, OperatorSession
+from kkbida.credentials import DEVICE_COOKIE, SESSION_COOKIE, OperatorSession
 from kkbida.errors import Problem, Unintelligible, problem
 from kkbida.tasks import (
     BatchResult,
@@ -227,22 +227,29 @@ def test_channel(channel_id: str) -> Operation[Json]:
     return Operation("POST", "/v1/channels/{channel_id}/test", as_json, ids={"channel_id": channel_id})
 
 
-def login(name: str, password: str) -> Operation[OperatorSession]:
-    """A session, from a name and a password."""
-    return Operation("POST", "/v1/login", _session, body={"name": name, "password": password})
+def login(name: str, password: str, device: str = "") -> Operation[OperatorSession]:
+    """A session, from a name and a password; `device`: of an earlier session."""
+    known = {"cookie": f"{DEVICE_COOKIE}={device}"} if device else {}
+    return Operation("POST", "/v1/login", _session, body={"name": name, "password": password}, headers=known)
 
 
 def _session(reply: Reply) -> OperatorSession:
     shown = reply.json()
-    return OperatorSession(shown["name"], _cookie(reply), shown["csrf_token"])
+    return _renewed(OperatorSession(shown["name"], "", shown["csrf_token"]), reply)
 
 
-def _cookie(reply: Reply) -> str:
-    """The cookie of a session among those that a reply sets, which may stand in one header. Raises ValueError."""
-    found = re.search(rf"(?:^|[\s,]){SESSION_COOKIE}=([^;,\s]+)", reply.headers.get("set-cookie", ""))
-    if found is None:
+def _renewed(session: OperatorSession, reply: Reply) -> OperatorSession:
+    """The session with the cookies that a reply sets. Raises ValueError when there is none for it."""
+    cookie = _cookie(reply, SESSION_COOKIE)
+    if not cookie:
         raise ValueError("no cookie of a session")
-    return found[1]
+    return replace(session, cookie=cookie, device=_cookie(reply, DEVICE_COOKIE))
+
+
+def _cookie(reply: Reply, name: str) -> str:
+    """One of the cookies that a reply sets, which may all stand in one header; empty if it is not among them."""
+    found = re.search(rf"(?:^|[\s,]){name}=([^;,\s]+)", reply.headers.get("set-cookie", ""))
+    return found[1] if found else ""
 
 
 def logout() -> Operation[None]:
@@ -250,6 +257,7 @@ def logout() -> Operation[None]:
     return Operation("POST", "/v1/logout", nothing)
 
 
-def change_password(current: str, new: str) -> Operation[str]:
-    """Another password of one's own: the cookie of the session with which all others were replaced."""
-    return Operation("POST", "/v1/me/password", _cookie, body={"current": current, "new": new})
+def change_password(session: OperatorSession, current: str, new: str) -> Operation[OperatorSession]:
+    """Another password of one's own: the session goes on with another cookie, and a token that `/v1/me` shows."""
+    body = {"current": current, "new": new}
+    return Operation("POST", "/v1/me/password", lambda reply: _renewed(session, reply), body=body)

@@ -109,7 +109,9 @@ class Here:
         access = profiles.read_access(profiles.folder_of_local_run(os.environ))
         if "operator" not in access or self._is_known(profile):
             return profile
-        session = self.as_one(profile, Nobody()).do(operations.login(access["operator"], access["password"]))
+        session = self.as_one(profile, Nobody()).do(
+            operations.login(access["operator"], access["password"], profile.device)
+        )
         self.keep(profiles.LOCAL, self.profiles.at(profiles.LOCAL, profile.url).logged_in(session))
         return profile.logged_in(session)
 

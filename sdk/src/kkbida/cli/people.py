@@ -12,7 +12,7 @@ from kkbida import operations
 from kkbida.cli import say
 from kkbida.cli.base import Command, Exit, Failure, Group, Here, pass_here, secret_from
 from kkbida.cli.profiles import BadProfile, Profile
-from kkbida.credentials import Nobody, OperatorSession
+from kkbida.credentials import Nobody
 from kkbida.errors import Unauthorized
 
 
@@ -31,7 +31,9 @@ def login(here: Here, name: str | None) -> None:
     here.reachable()
     known, profile = here.to_keep()
     who = name or str(click.prompt("Name", err=True))
-    session = here.as_one(profile, Nobody()).do(operations.login(who, secret_from(f"Password of {who}")))
+    session = here.as_one(profile, Nobody()).do(
+        operations.login(who, secret_from(f"Password of {who}"), profile.device)
+    )
     here.keep(known, profile.logged_in(session))
     here.voice.one({"profile": known, "name": session.name}, f"You are {session.name} in the profile {known}.")
 
@@ -70,9 +72,11 @@ def whoami(here: Here) -> None:
 def password(here: Here) -> None:
     """Change your own password. Both are asked for, or read from standard input, a line each."""
     name, profile = here.chosen()
+    if profile.session is None:
+        raise Failure(f"Nobody is logged in with the profile {name}.", Exit.USAGE)
     current = secret_from("Current password")
-    cookie = here.client().do(operations.change_password(current, secret_from("New password", twice=True)))
-    session = OperatorSession(profile.operator, cookie, "")
+    change = operations.change_password(profile.session, current, secret_from("New password", twice=True))
+    session = here.as_one(profile, profile.session).do(change)
     me = here.as_one(profile, session).do(operations.show("/v1/me"))
     here.keep(name, profile.logged_in(replace(session, csrf_token=me["csrf_token"])))
     here.voice.one({"changed": True}, "Your password is changed, and your logins elsewhere are over.")

@@ -42,6 +42,7 @@ class Profile:
     operator: str = ""
     cookie: str = ""
     csrf_token: str = ""
+    device: str = ""
 
     @property
     def caller(self) -> Credentials | None:
@@ -49,9 +50,9 @@ class Profile:
         return CallerKey(self.key_id, self.secret) if self.key_id and self.secret else None
 
     @property
-    def session(self) -> Credentials | None:
+    def session(self) -> OperatorSession | None:
         """The operator who is logged in, if there is one."""
-        return OperatorSession(self.operator, self.cookie, self.csrf_token) if self.cookie else None
+        return OperatorSession(self.operator, self.cookie, self.csrf_token, self.device) if self.cookie else None
 
     def who(self, *, first: str) -> Credentials:
         """Who asks: of both, the one that is named first, `caller` or `session`."""
@@ -60,10 +61,11 @@ class Profile:
 
     def logged_in(self, session: OperatorSession) -> Profile:
         """The profile with an operator's session."""
-        return replace(self, operator=session.name, cookie=session.cookie, csrf_token=session.csrf_token)
+        named = {"cookie": session.cookie, "csrf_token": session.csrf_token, "device": session.device}
+        return replace(self, operator=session.name, **named)
 
     def logged_out(self) -> Profile:
-        """The profile without one."""
+        """The profile without one. This device stays known."""
         return replace(self, operator="", cookie="", csrf_token="")
 
 
