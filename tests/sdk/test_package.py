@@ -36,7 +36,9 @@ def test_the_licence_in_the_package_is_that_of_the_project() -> None:
 
 
 def test_importing_it_brings_in_none_of_the_extras() -> None:
-    code = "import kkbida, sys; print([it for it in ('httpx', 'boto3', 'click', 'rich') if it in sys.modules])"
+    code = (
+        "import kkbida, sys; print([it for it in ('httpx', 'boto3', 'click', 'rich', 'asyncio') if it in sys.modules])"
+    )
     assert printed([sys.executable, "-c", code], PYTHONPATH=str(SDK / "src")) == "[]\n"
 
 

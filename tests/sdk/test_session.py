@@ -41,6 +41,7 @@ def closed(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
+@pytest.mark.timeout(300)  # some fifty processes
 def test_a_working_day(bin_folder: Path, closed: Run, tmp_path: Path) -> None:
     where = {"API": closed.access["api"], "RECEIVER": closed.access["receiver"], "DATA": str(closed.folder)}
     said = printed(["bash", str(SCRIPT)], **environment(bin_folder, tmp_path, **where))

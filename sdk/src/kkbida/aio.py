@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, TypeVar
@@ -111,6 +110,8 @@ class AsyncClient:
 
     async def _take(self, step: Send | Sleep) -> Outcome | None:
         if isinstance(step, Sleep):
+            import asyncio  # noqa: PLC0415 - whoever awaits has it already, and all others need not wait for it
+
             await asyncio.sleep(step.seconds)
             return None
         try:
