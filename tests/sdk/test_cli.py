@@ -594,6 +594,7 @@ def test_the_page_about_the_command_line_is_what_the_commands_say() -> None:
 
 def test_an_unknown_word_is_a_mistake_of_usage(kkbida: Kkbida) -> None:
     kkbida("submitt", code=2)
-    kkbida("list", "--since", "yesterday", code=2)
+    for when in ("yesterday", "99999999999999d", "0001-01-01", "9999-99-99", "d", ""):
+        kkbida("list", "--since", when, code=2)
     kkbida("submit", "https://x.example", "--label", "nonsense", code=2)
     kkbida("submit", code=2)

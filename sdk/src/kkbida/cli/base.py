@@ -305,13 +305,17 @@ class When(click.ParamType):  # type: ignore[type-arg]  # older versions of clic
         """The moment. Fails when it is none."""
         if isinstance(value, datetime):
             return value
-        number, unit = value[:-1], value[-1:]
+        try:
+            return self._read(value)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a time such as 2026-12-01T08:00:00Z nor a span such as 2h", param, ctx)
+
+    def _read(self, text: str) -> datetime:
+        """The moment in a text; without a zone it is this computer's. Raises ValueError, OverflowError."""
+        number, unit = text[:-1], text[-1:]
         if number.isdecimal() and unit in UNITS:
             return datetime.now(timezone.utc) + self.sign * timedelta(seconds=int(number) * UNITS[unit])
-        try:
-            found = moment(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a time such as 2026-12-01T08:00:00Z nor a span such as 2h", param, ctx)
+        found = moment(text)
         return found if found.tzinfo else found.astimezone()
 
 
