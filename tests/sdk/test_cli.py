@@ -298,6 +298,22 @@ def test_a_password_is_nowhere_but_in_its_request(kkbida: Kkbida, scripted: Scri
     assert "pass word" not in said + config.path.read_text()
 
 
+def test_a_login_without_a_session_is_none(kkbida: Kkbida, scripted: Scripted, config: Profiles) -> None:
+    scripted.will_say(Said(200, SESSION.body, {"Set-Cookie": "other_kkbida_session=x, kkbida_device=d"}))
+    kkbida("login", "--url", scripted.url, "--name", "ann", code=5, stdin="x\n")
+    assert config.all() == {}
+
+
+def test_whoami_tells_who_asks_and_nothing_to_ask_with(
+    kkbida: Kkbida, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KKBIDA_URL", scripted.url)
+    me = {"kind": "operator", "name": "operator:ann", "role": "viewer", "source_app": None, "rights": ["read", "watch"]}
+    scripted.will_say(Said(200, {**me, "csrf_token": "csrf-1"}))
+    assert "read, watch" in kkbida("whoami").stdout
+    assert json.loads(kkbida("whoami", "--json").stdout) == {"profile": "default", "url": scripted.url, **me}
+
+
 REMEDIES = {
     "nobody": ([], "Log in as an operator: kkbida login"),
     "a session": (["login"], "The login of ann is over. Log in again: kkbida login"),

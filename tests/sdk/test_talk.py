@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkbida import Changes, NotFinalYet, Patience, Task, Unavailable, Unintelligible, Unreachable, operations
+from kkbida import Changes, LockedOut, NotFinalYet, Patience, Task, Unavailable, Unintelligible, Unreachable, operations
 from kkbida.credentials import Nobody
 from kkbida.errors import Conflict, Forbidden, IdempotencyConflict, InvalidRequest, NotFound, Refused, Unauthorized
 from kkbida.operations import Operation
@@ -154,6 +154,13 @@ def test_a_wait_is_within_its_bounds(tries: int, elapsed: float, asked: float, c
     else:
         assert max(asked, 0.125) <= wait <= max(asked, 10)
         assert elapsed + wait < 60
+
+
+def test_a_login_that_is_locked_out_is_told_at_once() -> None:
+    stage = Stage()
+    with pytest.raises(LockedOut):
+        stage.perform(operations.login("ann", "x"), said(429, {"code": "locked_out"}, retry_after="1"))
+    assert stage.slept == []
 
 
 # ── what a reply means ───────────────────────────────────────────────────────────────────────────
