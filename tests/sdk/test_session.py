@@ -117,7 +117,7 @@ def test_a_new_password_is_asked_for_twice(bin_folder: Path, scripted: Scripted,
     command = [str(bin_folder / "kkbida"), "operators", "add", "ben"]
     asked = "Password of ben: "
     repeat = "Repeat for confirmation: "
-    code, shown = typed(command, variables, (asked, "one"), (repeat, "other"), ("match", "two"), (repeat, "two"))
+    code, shown = typed(command, variables, (asked, "one"), (repeat, "other"), (asked, "two"), (repeat, "two"))
     assert code == 0, shown
     assert scripted.came[0].json["password"] == "two"
 
