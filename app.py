@@ -156,6 +156,11 @@ def preview_channel() -> Response:
     return _answer("preview_channel")
 
 
+@_at("POST", "/api/addTask")
+def add_task() -> Response:
+    return _answer("add_task")
+
+
 @_at("GET", "/v1/callers")
 def list_callers() -> Response:
     return _answer("list_callers")

@@ -24,6 +24,7 @@ from chalicelib.shape import Field, Flag, ListOf, Number, Record, Text, Time, re
 from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
 from chalicelib.task import (
+    EVERY_APP,
     FINAL,
     MOST_OF_ERROR,
     SCOPES,
@@ -447,7 +448,9 @@ def _network_faults(networks: Sequence[str]) -> Iterator[Fault]:
 CALLER = Record(
     name="NewCaller",
     fields={
-        "source_app": Field(NAME, "The app that it acts for.", required=True),
+        "source_app": Field(
+            NAME, "The app that it acts for; beside a user_name also *: each task says its own.", required=True
+        ),
         "scopes": Field(
             ListOf(shape=Text(choices=SCOPES), most=len(SCOPES)),
             "What it may do, with tasks of its own app only; all of it unless said.",
@@ -456,22 +459,39 @@ CALLER = Record(
             ListOf(shape=Text(most=50), most=50), "Where it may call from, such as 10.1.0.0/16; empty: everywhere."
         ),
         "memo": Field(Text(most=200), "A note for people."),
+        "user_name": Field(
+            Text(least=1, most=100),
+            "Of a client of the predecessor: what it says in its header `username`, at /api/addTask only.",
+        ),
+        "password": Field(Text(least=1, most=200), "And in its header `password`. It is kept as a hash, never shown."),
     },
     example={"source_app": "orders", "scopes": ["submit", "read"], "networks": ["203.0.113.0/24"]},
 )
+
+
+def _name_faults(given: Mapping[str, Json]) -> Iterator[Fault]:
+    """What is wrong with a user name and a password, which go together, and must be able to stand in a header."""
+    for one, other in (("user_name", "password"), ("password", "user_name")):
+        if other in given and one not in given:
+            yield Fault(f"/{one}", f"is missing beside a {other}")
+    for name in ("user_name", "password"):
+        if name in given and (not given[name].isprintable() or given[name] != given[name].strip()):
+            yield Fault(f"/{name}", "must be printable, and neither begin nor end with a space")
+    if given["source_app"] == EVERY_APP and "user_name" not in given:
+        yield Fault("/source_app", "must be one app: only a caller with a user_name acts for every app")
+
 
 MOST_CALLERS = 1000
 """Callers in all: each process that checks signatures keeps all of them in mind."""
 
 
 def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller, str]:
-    """A new caller and its secret, which nobody can be shown again. Raises InvalidRequest and TooMany."""
+    """A new caller and its secret, which nobody can be shown again. Raises InvalidRequest, TooMany and NameTaken."""
     require(CALLER, submitted)
     given = {name: value for name, value in submitted.items() if value is not None}
-    if faults := tuple(_network_faults(given.get("networks", ()))):
+    if faults := (*_network_faults(given.get("networks", ())), *_name_faults(given)):
         raise InvalidRequest(faults=faults)
-    if len(world.store.callers()) >= MOST_CALLERS:
-        raise TooMany(f"There are {MOST_CALLERS} callers; remove those that are no longer used.")
+    _require_room(world.store.callers(), given.get("user_name"))
     key_id = f"key_{world.random.getrandbits(96):024x}"
     secret = world.keyring.make_secret(key_id)
     caller = Caller(
@@ -480,14 +500,23 @@ def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller,
         scopes=tuple(given.get("scopes") or SCOPES),
         networks=tuple(given.get("networks", ())),
         memo=given.get("memo", ""),
+        user_name=given.get("user_name", ""),
+        password=_salted(world, given["password"]) if "password" in given else "",
         fingerprint=fingerprint(secret.encode()),
         created_at=world.clock.now(),
         created_by=who.name,
     )
-    told = {"source_app": caller.source_app, "scopes": caller.scopes, "networks": caller.networks}
+    told = {name: getattr(caller, name) for name in ("source_app", "scopes", "networks", "user_name")}
     world.store.add_caller(caller, entry(world, who, "create-caller", key_id, told))
     log.event("caller.created", key_id=key_id, source_app=caller.source_app, actor=who.name)
     return caller, secret
+
+
+def _require_room(callers: Sequence[Caller], user_name: str | None) -> None:
+    if len(callers) >= MOST_CALLERS:
+        raise TooMany(f"There are {MOST_CALLERS} callers; remove those that are no longer used.")
+    if user_name is not None and user_name in {it.user_name for it in callers}:
+        raise NameTaken(f"There is a caller with the user name {user_name}.")
 
 
 def remove_caller(world: World, who: Identity, key_id: str) -> None:
@@ -630,6 +659,11 @@ def _hashed(world: World, name: str, password: str, pointer: str) -> str:
     """The password as it is stored. Raises InvalidRequest when it is none to be chosen."""
     if fault := operators.password_fault(name, password):
         raise InvalidRequest(faults=(Fault(pointer, fault),))
+    return _salted(world, password)
+
+
+def _salted(world: World, password: str) -> str:
+    """What is kept of a password."""
     return operators.hash_password(password, world.random.randbytes(operators.SALT_BYTES))
 
 

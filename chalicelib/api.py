@@ -7,17 +7,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib import accept, admin, log, login, operators, show
-from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, note_refusal
+from chalicelib import accept, admin, log, login, operators, predecessor, show
+from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, identify_by_name, names_itself, note_refusal
 from chalicelib.call import Call
 from chalicelib.errors import (
     ASK_LATER,
     Conflict,
     Fault,
+    Forbidden,
     IdempotencyConflict,
     InternalError,
     InvalidRequest,
     LockedOut,
+    NoSuchRoute,
     Refusal,
     SessionOver,
     TooLarge,
@@ -30,7 +32,7 @@ from chalicelib.failures import gathered
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Acts, Query, World, query_of
 from chalicelib.records import MOST_CURSOR
-from chalicelib.route import RETRY_AFTER, Gives, Route, Tag, read
+from chalicelib.route import JSON, RETRY_AFTER, TEXT, Gives, Route, Tag, read
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import (
     Anything,
@@ -65,14 +67,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a status, JSON (None: no body), headers, of which one may come several times."""
+    """What goes back: a status, JSON (None: no body) or, where the headers say so, plain text; headers, of which
+    one may come several times."""
 
     status: int
     body: Json = None
     headers: Mapping[str, str | list[str]] = field(default_factory=dict)
 
+    @property
+    def content_type(self) -> str:
+        """Of the body."""
+        return str(self.headers.get("Content-Type", JSON))
+
     def text(self) -> str:
         """The body as it goes on the wire."""
+        if self.content_type == TEXT:
+            return str(self.body)
         return "" if self.body is None else json.dumps(self.body, ensure_ascii=False)
 
 
@@ -81,11 +91,11 @@ View = Callable[[World, Identity, Asked], Answer]
 
 def answer(world: World, view: str, call: Call) -> Answer:
     """What the view of that name answers, or the problem that it raised. Nothing else ever leaves."""
+    route = ROUTES[view]
     try:
-        route = ROUTES[view]
         given = _given(world, route, _who(world, route, call), call)
     except Refusal as refusal:
-        return problem(refusal)
+        return as_before(refusal) if route.as_before else problem(refusal)
     except Exception:  # noqa: BLE001 - the edge: the trace goes to the log, and a plain problem to the caller
         log.failure("api.failed", request_id=call.request_id)
         return problem(InternalError(f"The log has it under request {call.request_id}."))
@@ -102,9 +112,23 @@ def problem(refusal: Refusal) -> Answer:
     return Answer(refusal.status, show.problem(refusal), headers)
 
 
+def as_before(refusal: Refusal) -> Answer:
+    """The answer of the predecessor to a call that is refused: nothing beside the status, or why in plain text."""
+    if isinstance(refusal, NoSuchRoute):
+        return problem(refusal)
+    if isinstance(refusal, Unauthorized | Forbidden | Unavailable):
+        again = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Unavailable) else {}
+        return Answer(refusal.status, None, again)
+    return Answer(InvalidRequest.status, predecessor.told(refusal), {"Content-Type": TEXT})
+
+
 def _who(world: World, route: Route, call: Call) -> Identity:
     if len(call.body) > route.most_bytes:
         raise TooLarge(f"The body has {len(call.body)} bytes; at most {route.most_bytes} are taken.")
+    if route.as_before and not world.settings.predecessor_api:
+        raise NoSuchRoute
+    if route.as_before and names_itself(call):
+        return identify_by_name(world, call)
     return NOBODY if route.is_open else identify(world, route.method, call)
 
 
@@ -149,7 +173,7 @@ def _body(route: Route, call: Call) -> Json:
         return None
     if route.optional and not call.body.strip():
         return {}
-    media_type = call.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    media_type = call.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"The body is {media_type[:80] or 'of no type'}; send application/json.")
     return parse(call.body)
@@ -224,6 +248,18 @@ def look(world: World, who: Identity, asked: Asked) -> Answer:
     store = world.store
     parts = store.attempts(task), notices_of(store, task.task_id), store.audits(task.task_id)
     return Answer(200, show.whole(task, *parts, now=world.clock.now()))
+
+
+ID_ALONE = Text(least=36, most=36)
+
+
+def add_task(world: World, who: Identity, asked: Asked) -> Answer:
+    """Take on a task from a client of the predecessor. The answer is the task's id and nothing else."""
+    timeout = world.settings.max_timeout  # its clients' receivers had all the time there is
+    submitted = predecessor.submission_of(asked.body, app=who.source_app, address=who.address, timeout=timeout)
+    key = predecessor.key_of(asked.body)
+    task = accept.accept(world, submitted, caller=who.account, key=key, source_app=who.source_app)
+    return Answer(200, task.task_id, {"Content-Type": TEXT})
 
 
 SCHEDULED = "scheduled"
@@ -885,6 +921,23 @@ ROUTES: Mapping[str, Route] = {
             Gives(200, "The message.", PREVIEWED),
             takes=admin.PREVIEW,
             same_again=True,
+        ),
+        Route(
+            "POST",
+            "/api/addTask",
+            add_task,
+            TASKS,
+            Right.SUBMIT,
+            Gives(200, "The task is stored; its id.", ID_ALONE, content_type=TEXT),
+            also=(
+                Gives(400, "What is wrong, in Chinese and in English.", Text(), content_type=TEXT),
+                Gives(401, "The user name or the password is wrong."),
+                Gives(403, "Not from here, or not with this right."),
+                Gives(503, "It cannot be stored just now.", headers=RETRY_AFTER),
+            ),
+            takes=predecessor.BEAN,
+            refuses=(NoSuchRoute,),
+            as_before=True,
         ),
         Route("GET", "/v1/callers", list_callers, CALLERS, Right.WATCH, Gives(200, "The callers.", ALL_CALLERS)),
         Route(

@@ -1,5 +1,6 @@
-"""Who is asking, and whether they may: a caller by its signature (`message_signature.py`); an operator by the cookie of
-a session (`operators.py`); or, where the API is opened by the setting `open_api`, anyone."""
+"""Who is asking, and whether they may: a caller by its signature (`message_signature.py`), or at the predecessor's own
+route by user name and password; an operator by the cookie of a session (`operators.py`); or, where the API is opened by
+the setting `open_api`, anyone."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from chalicelib.errors import (
 )
 from chalicelib.message_signature import Signature
 from chalicelib.ports import World
-from chalicelib.task import DONE, RIGHTS, Audit, Json, Right, Role, Session
+from chalicelib.task import DONE, RIGHTS, Audit, Caller, Json, Right, Role, Session
 
 WINDOW = 300
 """Seconds by which the clock of a caller may be wrong, and a request may be late."""
@@ -233,8 +234,12 @@ def _caller(world: World, method: str, call: Call, signature: Signature) -> Iden
         raise SignatureWrong(f"No key of that id has signed what came. It was compared over these lines:\n{signed}")
     if not _is_within(call.address, caller.networks):
         raise WrongNetwork(f"The key {caller.key_id} may not be used from {call.address or 'an unknown address'}.")
+    return _identity(caller, call, signature.nonce)
+
+
+def _identity(caller: Caller, call: Call, nonce: str | None = None) -> Identity:
     rights = frozenset(Right(scope) for scope in caller.scopes)
-    return Identity(f"caller:{caller.key_id}", call.address, rights, caller.source_app, signature.nonce)
+    return Identity(f"caller:{caller.key_id}", call.address, rights, caller.only_app, nonce)
 
 
 def _is_within(address: str, networks: tuple[str, ...]) -> bool:
@@ -247,6 +252,68 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
         return False
     plain = getattr(found, "ipv4_mapped", None) or found
     return any(plain in ipaddress.ip_network(network) for network in networks)
+
+
+# ── a client of the predecessor ──────────────────────────────────────────────────────────────────
+
+
+def names_itself(call: Call) -> bool:
+    """Whether a request says by a user name or a password who asks."""
+    return bool(call.headers.keys() & {"username", "password"})
+
+
+def identify_by_name(world: World, call: Call) -> Identity:
+    """Who asks by the headers `username` and `password`.
+
+    As with the predecessor, whoever calls from nowhere that any of these callers may call from is not even asked who
+    it is. Raises WrongNetwork or Unauthorized.
+    """
+    named = {caller.user_name: caller for caller, _ in world.keyring.callers().values() if caller.user_name}
+    if named and not any(_is_within(call.address, caller.networks) for caller in named.values()):
+        raise WrongNetwork(f"Nobody may call from {call.address or 'an unknown address'}.")
+    caller = named.get(_read_header(call, "username"))
+    kept = caller.password if caller else operators.nobodys_password()
+    if not RECENT.matches(_read_header(call, "password"), kept, world.clock.now()) or caller is None:
+        raise Unauthorized("The user name or the password is wrong.")
+    if not _is_within(call.address, caller.networks):
+        raise WrongNetwork(f"The user {caller.user_name} may not call from {call.address or 'an unknown address'}.")
+    return _identity(caller, call)
+
+
+def _read_header(call: Call, name: str) -> str:
+    """A header as its client meant it: one that is written in UTF-8 may have come as Latin-1."""
+    value = call.headers.get(name, "")
+    try:
+        return value.encode("latin-1").decode()
+    except ValueError:
+        return value
+
+
+class Recent:
+    """Passwords that were right of late: those that come with every task must not cost the hash each time.
+
+    What is remembered is a mark that nobody else can make, for `SECONDS`, in this process only.
+    """
+
+    SECONDS = 600
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._until: dict[bytes, float] = {}
+
+    def matches(self, given: str, kept: str, now: float) -> bool:
+        """Whether the password that was given is the one that is kept."""
+        mark = hmac.digest(self._key, f"{kept} {given}".encode(), "sha256")
+        if 0 < self._until.get(mark, 0) - now <= self.SECONDS:
+            return True
+        if not operators.is_password(given, kept):
+            return False
+        fresh = {mark: until for mark, until in self._until.items() if until > now}
+        self._until = {**fresh, mark: now + self.SECONDS}
+        return True
+
+
+RECENT = Recent()
 
 
 def _require_new(world: World, who: Identity) -> None:

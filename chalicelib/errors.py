@@ -230,7 +230,7 @@ class TooMany(Conflict):
 
 
 class NameTaken(Conflict):
-    """There is an operator of this name."""
+    """There is one of this name."""
 
     code = "name_taken"
     title = "There is one of this name"

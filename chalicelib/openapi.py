@@ -8,15 +8,13 @@ from typing import Any
 from chalicelib import __version__
 from chalicelib.auth import COOKIE
 from chalicelib.errors import ASK_LATER, Refusal, kinds_of
-from chalicelib.route import RETRY_AFTER, Gives, Route, in_one_line
+from chalicelib.route import JSON, RETRY_AFTER, Gives, Route, in_one_line
 from chalicelib.shape import Field, Schema, Shape, Shown
 from chalicelib.show import ID, IDS, PROBLEM, PROBLEM_JSON
 from chalicelib.task import Json
 
 Part = dict[str, Any]
 """A part of the document."""
-
-JSON = "application/json"
 
 ABOUT = """\
 Takes an HTTP callback from one system and guarantees that it reaches another.
@@ -142,7 +140,7 @@ def _responses(route: Route, routes: Sequence[Route]) -> Part:
 def _given(gives: Gives, others: Sequence[Route]) -> Part:
     found = {
         "headers": {name: _told(field) for name, field in gives.headers.items()},
-        "content": {JSON: {"schema": gives.shape.schema()}} if gives.shape else {},
+        "content": {gives.content_type: {"schema": gives.shape.schema()}} if gives.shape else {},
         "links": dict(_links(gives.shape, others)),
     }
     return {"description": gives.told, **{name: part for name, part in found.items() if part}}

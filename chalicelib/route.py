@@ -37,6 +37,10 @@ class Tag:
     about: str
 
 
+JSON, TEXT = "application/json", "text/plain;charset=UTF-8"
+"""Content types of answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gives:
     """What a route answers when it does not refuse. Without a shape there is no body."""
@@ -45,6 +49,7 @@ class Gives:
     told: str
     shape: Shape | None = None
     headers: Fields = field(default_factory=dict)
+    content_type: str = JSON
 
 
 RETRY_AFTER = {"Retry-After": Field(Number(least=0, whole=True), "Seconds to wait before asking again.", required=True)}
@@ -58,7 +63,8 @@ class Route:
     `also`: answers beside the one that is wanted. `takes`: the shape of the body, which may be left out where it is
     `optional`, and has `most_bytes` at most. `refuses`: with what, beside that which follows from the rest. `right`:
     what one needs to ask; where there is None, everybody may, or everybody who is `known`. `same_again`: asking twice
-    is as asking once.
+    is as asking once. `as_before`: as the predecessor had it: who asks says so by user name and password, and refusals
+    are told in plain text or not at all.
     """
 
     method: str
@@ -77,6 +83,7 @@ class Route:
     refuses: tuple[type[Refusal], ...] = ()
     same_again: bool = False
     known: bool = False
+    as_before: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -104,7 +111,7 @@ class Route:
         found: list[type[Refusal]] = [InvalidRequest, Forbidden, InternalError, Unavailable, *self.refuses]
         found += [] if self.is_open else [Unauthorized]
         found += [NotFound] if self.ids else []
-        found += [TooLarge, UnsupportedMediaType] if self.takes else []
+        found += [TooLarge, UnsupportedMediaType] if self.takes and not self.as_before else []
         answered = {gives.status for gives in (self.gives, *self.also)}
         return sorted((it for it in found if it.status not in answered), key=lambda it: it.status)
 

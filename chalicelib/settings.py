@@ -87,6 +87,7 @@ SETTINGS = (
         "1 lets everybody in who can reach the API, as operator and caller. For tests only.",
         _flag,
     ),
+    Setting("predecessor_api", "1", "0 shuts /api/addTask, by which the predecessor's clients submit.", _flag),
     Setting("console_url", "", "Address of the console, for links in notices.", _text),
     Setting("mail_from", "", "Address that e-mail comes from, which SES must know; empty: none is sent.", _text),
     Setting("smtp", "", "SMTP server for e-mail, such as smtp://127.0.0.1:25; empty means SES.", _smtp),
@@ -137,6 +138,7 @@ class Settings:
     endpoint: str
     master_key_parameter: str
     open_api: bool
+    predecessor_api: bool
     console_url: str
     mail_from: str
     smtp: str

@@ -311,12 +311,13 @@ class MapOf:
 class Record:
     """An object that comes in, with the members that are declared, and no others. One that is null counts as absent.
 
-    `name` is what the document calls it, `example` one that has the shape.
+    `name` is what the document calls it, `example` one that has the shape. `is_open`: others are passed over.
     """
 
     name: str = ""
     fields: Mapping[str, Field] = field(default_factory=dict)
     example: Json = None
+    is_open: bool = False
 
     def faults(self, value: Json, pointer: str) -> Iterator[Fault]:
         """Wrong type, unknown and missing members, and every fault of every member."""
@@ -325,12 +326,15 @@ class Record:
             return
         for key, item in value.items():
             if key not in self.fields:
-                yield Fault(child(pointer, key), f"is unknown; known are {', '.join(self.fields)}")
+                yield from () if self.is_open else (self._unknown(child(pointer, key)),)
             elif item is not None:
                 yield from self.fields[key].shape.faults(item, child(pointer, key))
         for key, declared in self.fields.items():
             if declared.required and value.get(key) is None:
                 yield Fault(child(pointer, key), "is missing")
+
+    def _unknown(self, pointer: str) -> Fault:
+        return Fault(pointer, f"is unknown; known are {', '.join(self.fields)}")
 
     def form(self) -> str:
         """In words."""
@@ -344,7 +348,7 @@ class Record:
         }
         required = [key for key, declared in self.fields.items() if declared.required]
         more = {"examples": [self.example]} if self.example else {}
-        return {**_object(self.name, members, required), "additionalProperties": False, **more}
+        return {**_object(self.name, members, required), "additionalProperties": self.is_open, **more}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -414,6 +414,9 @@ class Right(StrEnum):
 SCOPES = (Right.SUBMIT, Right.READ, Right.RESEND)
 """The rights that a caller may be given."""
 
+EVERY_APP = "*"
+"""In the place of a caller's source app: its tasks say themselves which app they come from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -421,6 +424,7 @@ class Caller:
 
     Its secret is nowhere: it is derived of the id, which is by chance, and the master key. `fingerprint` tells whether
     it still is the one that was shown. `networks`: where it may call from; none: from everywhere.
+    `user_name`, `password`: of a client of the predecessor, which says by them who it is; the password is hashed.
     """
 
     key_id: str
@@ -428,9 +432,16 @@ class Caller:
     scopes: tuple[str, ...]
     networks: tuple[str, ...] = ()
     memo: str = ""
+    user_name: str = ""
+    password: str = ""
     fingerprint: str
     created_at: float
     created_by: str
+
+    @property
+    def only_app(self) -> str | None:
+        """The app that it acts for; None for all."""
+        return None if self.source_app == EVERY_APP else self.source_app
 
 
 class Role(StrEnum):

@@ -29,6 +29,7 @@ from chalicelib.admin import (
 )
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import VARIABLES
+from chalicelib.predecessor import BEAN
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
@@ -79,6 +80,9 @@ def _lines() -> Iterator[str]:
     yield from _section("What is changed of an operator", ("field", "form", "meaning"), _fields(OPERATOR_CHANGES))
     yield from _section("A login, as submitted", ("field", "form", "meaning"), _fields(api.LOGIN))
     yield from _section("A change of one's own password", ("field", "form", "meaning"), _fields(api.NEW_PASSWORD))
+    yield from _section(
+        "A task of the predecessor's clients, as submitted", ("field", "form", "meaning"), _fields(BEAN)
+    )
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))

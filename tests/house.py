@@ -22,7 +22,7 @@ from chalicelib.ports import Message, Outgoing, Queue, Received, Reply, World
 from chalicelib.settings import load
 from chalicelib.task import Json
 from chalicelib.vault import MemoryVault
-from tests.declared import assert_declared
+from tests.declared import assert_declared, read
 
 NOON = 1_764_590_400.0
 """2025-12-01T12:00:00Z, when every story begins."""
@@ -102,11 +102,11 @@ class House:
     # ── the API, as a client sees it ──
 
     def call(self, view: str, body: Json = None, *, raw: bytes | None = None, **parts: Any) -> tuple[int, Any]:
-        """Call a view as app.py does: its status, and the JSON of its body. It answers as declared, whatever it is."""
+        """Call a view as app.py does: its status, and its body, read. It answers as declared, whatever it is."""
         sent = raw if raw is not None else b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        answer = api.answer(self.world, view, Call(body=sent, address="192.0.2.7", **parts))
+        answer = api.answer(self.world, view, Call(**{"body": sent, "address": "192.0.2.7", **parts}))
         assert_declared(view, answer)
-        return answer.status, json.loads(answer.text()) if answer.text() else None
+        return answer.status, read(answer)
 
     def submit(self, url: str = "https://partner.example/callback", **members: Json) -> str:
         status, body = self.call("submit", {"url": url, **members})

@@ -34,6 +34,7 @@ def test_it_describes_every_shape_of_the_document() -> None:
             "Filter",
             "NewSigningSecret",
             "NewCaller",
+            "CallBackTask",
             "PreviewedChannel",
             "TargetChanges",
             "BreakerChanges",

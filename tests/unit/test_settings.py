@@ -20,6 +20,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
         endpoint="",
         master_key_parameter="/kkbida/master-key",
         open_api=False,
+        predecessor_api=True,
         console_url="",
         mail_from="",
         smtp="",
