@@ -161,6 +161,11 @@ def add_task() -> Response:
     return _answer("add_task")
 
 
+@_at("POST", "/v1/import")
+def import_tasks() -> Response:
+    return _answer("import_tasks")
+
+
 @_at("GET", "/v1/callers")
 def list_callers() -> Response:
     return _answer("list_callers")

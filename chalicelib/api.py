@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib import accept, admin, log, login, operators, predecessor, show
+from chalicelib import accept, admin, importing, log, login, operators, predecessor, show
 from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, identify_by_name, names_itself, note_refusal
 from chalicelib.call import Call
 from chalicelib.errors import (
@@ -29,6 +29,7 @@ from chalicelib.errors import (
     WrongStatus,
 )
 from chalicelib.failures import gathered
+from chalicelib.importing import Brought
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Acts, Query, World, query_of
 from chalicelib.records import MOST_CURSOR
@@ -256,10 +257,46 @@ ID_ALONE = Text(least=36, most=36)
 def add_task(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on a task from a client of the predecessor. The answer is the task's id and nothing else."""
     timeout = world.settings.max_timeout  # its clients' receivers had all the time there is
-    submitted = predecessor.submission_of(asked.body, app=who.source_app, address=who.address, timeout=timeout)
     key = predecessor.key_of(asked.body)
+    came_from = "" if key else who.address  # the same task may come again from another address
+    labels = {"submitted_by": "addTask", "source_ip": came_from}
+    submitted = predecessor.submission_of(asked.body, app=who.source_app, timeout=timeout, labels=labels)
     task = accept.accept(world, submitted, caller=who.account, key=key, source_app=who.source_app)
     return Answer(200, task.task_id, {"Content-Type": TEXT})
+
+
+IMPORTED = Shown(
+    name="ImportResults",
+    fields={
+        "results": Field(
+            ListOf(
+                shape=Shown(
+                    name="ImportResult",
+                    fields={"status": Field(show.COUNT, "201; 200: it is here from before; or that of its problem.")},
+                    sometimes={
+                        "task": Field(show.HEADLINE, "The task; in a dry run as it would be."),
+                        "remarks": Field(ListOf(shape=Text()), "What of it is not the same here, and is no fault."),
+                        "problem": Field(show.PROBLEM, "Why it did not come over."),
+                    },
+                )
+            ),
+            "Of each row what became of it, in the order given.",
+        )
+    },
+)
+
+
+def import_tasks(world: World, who: Identity, asked: Asked) -> Answer:
+    """Bring tasks of the predecessor over, each with what is known of its tries. Doing it again does nothing more."""
+    brought = importing.bring_all(world, who, asked.body)
+    return Answer(207, {"results": [_brought(world, it) for it in brought]})
+
+
+def _brought(world: World, it: Brought | Refusal) -> dict[str, Json]:
+    if isinstance(it, Refusal):
+        return {"status": it.status, "problem": show.problem(it)}
+    task = show.headline(it.task, world.clock.now())
+    return {"status": 200 if it.known else 201, "task": task, "remarks": it.remarks}
 
 
 SCHEDULED = "scheduled"
@@ -938,6 +975,17 @@ ROUTES: Mapping[str, Route] = {
             takes=predecessor.BEAN,
             refuses=(NoSuchRoute,),
             as_before=True,
+        ),
+        Route(
+            "POST",
+            "/v1/import",
+            import_tasks,
+            TASKS,
+            Right.ADMIN,
+            Gives(207, "What became of each row.", IMPORTED),
+            takes=importing.IMPORT,
+            most_bytes=MOST_BATCH_BYTES,
+            same_again=True,
         ),
         Route("GET", "/v1/callers", list_callers, CALLERS, Right.WATCH, Gives(200, "The callers.", ALL_CALLERS)),
         Route(

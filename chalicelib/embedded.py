@@ -568,9 +568,9 @@ class EmbeddedStore:
         self.database = database
         self._audit_retention = audit_retention
 
-    def add(self, task: Task) -> Task | None:
+    def add(self, task: Task, audit: Audit | None = None) -> Task | None:
         """Store a new task. None when stored, else the task that has its id."""
-        return self.database.write(partial(_add, task=task))
+        return self.database.write(partial(_add, task=task, audit=audit))
 
     def whose_turn(self, line: str, now: float) -> Task | None:
         """The first task in a line, once those that are gone are put out of it."""
@@ -886,10 +886,13 @@ def _get(execute: Execute, task_id: str) -> Task | None:
     return row and _task(row)
 
 
-def _add(tx: Transaction, task: Task) -> Task | None:
+def _add(tx: Transaction, task: Task, audit: Audit | None = None) -> Task | None:
     """Store the task at the end of its line, if it has one."""
     if task.request.ordering_key is None or _get(tx.execute, task.task_id):
-        return _insert(tx, task)
+        known = _insert(tx, task)
+        if audit is not None and known is None:
+            _write_audit(tx, audit)
+        return known
     (last,) = tx.execute("SELECT max(place) FROM lines WHERE line = ?", (task.line,)).fetchone()
     lined_up = life.line_up(task, place=(last or 0) + 1, behind=last is not None)
     tx.execute("INSERT INTO lines VALUES (?, ?, ?)", (task.line, lined_up.place, task.task_id))
@@ -911,7 +914,7 @@ def _insert(tx: Transaction, task: Task) -> Task | None:
     if not added.rowcount:
         return _get(tx.execute, task.task_id)
     tx.execute("INSERT INTO requests (id, request) VALUES (?, ?)", (added.lastrowid, to_json(request)))
-    tx.count(task.updated_at, life.tally(None, task))
+    tx.count(task.created_at, life.tally(None, task))
     return None
 
 

@@ -7,13 +7,14 @@
     wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
     line_up: others with its ordering key stand before it              call_up: now it is its turn
     hold: its target takes nothing just now                            release: it does again
+    brought: it has lived elsewhere until now                          ended_elsewhere: and is over
 
 The stores make each change in one conditional write: `claim` blindly, the others against `version`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chalicelib.errors import LostLease, WrongStatus
@@ -398,6 +399,40 @@ def put_off(task: Task, woken: Task, *, now: float, grace: float) -> Task:
     if task.ticket != woken.ticket or task.wake_at != woken.wake_at:
         raise LostLease(f"task {task.task_id} was looked after meanwhile")
     return evolve(task, version=task.version + 1, wake_at=now + grace, wakes=max(task.wakes - 1, 0))
+
+
+# ── one that has lived elsewhere ─────────────────────────────────────────────────────────────────
+
+
+def brought(begun: Task, attempts: Sequence[Attempt], *, number: int, created_at: float) -> Task:
+    """A task that is begun here, as it has lived until now: claimed `number` times, of which these attempts are known.
+
+    They have fences from 1 on. It is pending as long as there was no claim, and retrying then.
+    """
+    return evolve(
+        begun,
+        status=Status.RETRYING if number else Status.PENDING,
+        created_at=created_at,
+        number=number,
+        fence=len(attempts),
+        last=attempts[-1] if attempts else None,
+    )
+
+
+def ended_elsewhere(
+    live: Task, status: Status, because: str | None, *, at: float, now: float, retention: float
+) -> Task:
+    """A task that was brought, and had ended before: whoever was to be told has been. It is kept from now on."""
+    return evolve(
+        live,
+        status=status,
+        because=because,
+        updated_at=at,
+        round_started_at=live.created_at,
+        due_at=at,
+        wake_at=None,
+        expires_at=int(now + retention),
+    )
 
 
 # ── what all of them together look like ──────────────────────────────────────────────────────────

@@ -148,10 +148,12 @@ class AuditPage:
 class Store(Protocol):
     """The table: the truth about every task. Raises `Unavailable` when it cannot serve just now."""
 
-    def add(self, task: Task) -> Task | None:
+    def add(self, task: Task, audit: Audit | None = None) -> Task | None:
         """Store a new task in one conditional write. None when stored, else the task that has its id.
 
-        One with an ordering key goes to the end of its line, with the same write (`life.line_up`).
+        One with an ordering key goes to the end of its line, with the same write (`life.line_up`). One that is not new
+        to the world may stand anywhere in its life, and counts as accepted when it was made. `audit` is written with it
+        or not at all, and only without an ordering key.
         """
         ...
 

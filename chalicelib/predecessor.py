@@ -7,14 +7,14 @@ here in the same way, byte for byte but for `User-Agent` and the headers of kkbi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from chalicelib.errors import Fault, InvalidRequest, Refusal
+from chalicelib.errors import Fault, InvalidRequest, Kind, Refusal
 from chalicelib.records import dumps
-from chalicelib.shape import Anything, Field, MapOf, Number, Record, Text
+from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, Record, Text, Time, seconds
 from chalicelib.submission import MOST_ATTEMPTS, TASK_FIELDS
-from chalicelib.task import Json
+from chalicelib.task import Attempt, Json, Status, Verdict
 
 GET, POST = "GET", "POST"
 WAIT = 60
@@ -59,30 +59,34 @@ BEAN = Record(
 """What its client sends: all of them, most of them null."""
 
 
-def submission_of(bean: Mapping[str, Json], *, app: str | None, address: str, timeout: float) -> dict[str, Json]:
-    """The task as `POST /v1/tasks` takes it. `app`: the only one that it may come from. Raises InvalidRequest."""
+def submission_of(
+    bean: Mapping[str, Json], *, app: str | None, timeout: float, labels: Mapping[str, str]
+) -> dict[str, Json]:
+    """The task as `POST /v1/tasks` takes it, with those labels that say something. Raises InvalidRequest.
+
+    `app`: the only one that it may come from; None: any.
+    """
     source_app = _name(bean, "sourceAppName") or app
     if faults := (*BEAN.faults(bean, ""), *_senseless(bean, source_app, app)):
         raise InvalidRequest(faults=faults)
     apps = {"source_app": source_app, "target_app": _name(bean, "targetAppName")}
-    labels = {} if key_of(bean) else {"source_ip": address}  # the same task may come again from another address
     return {
         **_request(bean),
         "expect": {"status": ["200"], "contains": bean["expectResult"]},
         "retry": {"backoff": "fixed", "initial": WAIT, "max_attempts": bean["limitCallCount"]},
         "timeout": timeout,
         **{name: app for name, app in apps.items() if app},
-        "labels": {"submitted_by": "addTask", **labels},
+        "labels": {name: value for name, value in labels.items() if value},
     }
 
 
-def key_of(bean: Mapping[str, Json]) -> str | None:
+def key_of(bean: Json) -> str | None:
     """The idempotency key, if there is one."""
-    return bean.get("taskId") or None
+    return _name(bean, "taskId")
 
 
 def _name(bean: Json, member: str) -> str | None:
-    """The name of an app; None where there is none, or something else."""
+    """A name; None where there is none, or something else."""
     name = bean.get(member) if isinstance(bean, dict) else None
     return name if isinstance(name, str) and name.strip() else None
 
@@ -166,6 +170,81 @@ def _query(query: str, values: Mapping[str, Json]) -> str:
 def _as_text(value: Json) -> str:
     """A value in a URL: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else dumps(value)
+
+
+# ── its tables ───────────────────────────────────────────────────────────────────────────────────
+
+MOST_LOGS = 1000
+MOST_RESPONSE = 65_535
+"""Characters: it kept no more."""
+
+LOG = Record(
+    name="CallBackLog",
+    fields={
+        "createDate": Field(Time(), "When the try was over."),
+        "responseTxt": Field(Text(most=MOST_RESPONSE), "The reply, or why none came."),
+        "isSuccess": Field(Flag(), "Whether the reply was as expected."),
+    },
+)
+ROW = Record(
+    name="CallBackTaskRow",
+    fields={
+        **BEAN.fields,
+        "taskId": Field(Text(least=1, most=255, visible=True), "Its id, which is kept if it is a UUID.", required=True),
+        "sourceIp": Field(Text(most=100), "The address that it came from."),
+        "callCount": Field(Number(least=0, most=1_000_000, whole=True), "Tries that were made."),
+        "isSuccess": Field(Flag(), "Whether it was delivered."),
+        "createDate": Field(Time(), "When it was made."),
+        "lastModifiedDate": Field(Time(), "When it was last tried."),
+        "expireTimestamp": Field(Time(), "When the next try is due; null: there is none."),
+        "logs": Field(ListOf(shape=LOG, most=MOST_LOGS), "Its rows of call_back_log, oldest first."),
+    },
+)
+"""A row of its table callback_task, with those of call_back_log that belong to it."""
+
+
+def status_of(row: Mapping[str, Json]) -> Status:
+    """Where the task of a row stands: the predecessor tried again as long as there were tries left."""
+    if row.get("isSuccess"):
+        return Status.DELIVERED
+    count = row.get("callCount") or 0
+    return Status.EXHAUSTED if count >= row["limitCallCount"] else Status.RETRYING if count else Status.PENDING
+
+
+def attempts_of(row: Mapping[str, Json], keep: int) -> list[Attempt]:
+    """The tries of a row as attempts, the replies cut to `keep` bytes. Of a failed one nobody noted the status."""
+    return [_attempt(number, log, keep) for number, log in enumerate(row.get("logs") or (), 1)]
+
+
+def _attempt(number: int, log: Mapping[str, Json], keep: int) -> Attempt:
+    raw, ok = (log.get("responseTxt") or "").encode(), bool(log.get("isSuccess"))
+    return Attempt(
+        number=number,
+        round=1,
+        fence=number,
+        started_at=seconds(log["createDate"]) if log.get("createDate") else None,
+        verdict=Verdict.DELIVERED if ok else Verdict.FAILED,
+        status_code=OK if ok else None,
+        kind=None if ok else Kind.REPLY,
+        reason=None if ok else "the predecessor says so, and not why",
+        reply=raw[:keep].decode(errors="ignore"),
+        reply_bytes=len(raw),
+    )
+
+
+OK = 200
+"""The only status that it took for a success."""
+
+
+def remarks(row: Mapping[str, Json], attempts: Sequence[Attempt]) -> Iterator[str]:
+    """What of a row is not the same here, and is no fault."""
+    known = set(_VARIABLE.findall(row["url"]))
+    if unused := sorted((row.get("requestParam") or {}).keys() - known) if row["requestMethod"] == GET else []:
+        yield f"not sent, as before, since the url has no place for it: {', '.join(unused)}"
+    if (row.get("callCount") or 0) != len(attempts):
+        yield f"callCount is {row.get('callCount') or 0}, and {len(attempts)} logs came with it"
+    if cut := [str(it.number) for it in attempts if it.reply_truncated]:
+        yield f"the reply is longer than what is kept, of attempt {', '.join(cut)}"
 
 
 # ── what its clients are told ────────────────────────────────────────────────────────────────────

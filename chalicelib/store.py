@@ -630,17 +630,20 @@ class DynamoStore:
 
     # ── a task ───────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, task: Task) -> Task | None:
+    def add(self, task: Task, audit: Audit | None = None) -> Task | None:
         """See `Store.add`. A request that does not fit into the row is written before it."""
         row, beside = lay_out(task, self._settings)
         for record in beside:
             record.version = secrets.randbits(48)
             self._table.put(record)
         try:
-            if task.request.ordering_key is None:
-                self._table.put(row, Row.task_id.does_not_exist())
-            else:
+            if task.request.ordering_key is not None:
                 self._lines.join(task, row)
+            elif audit is not None:
+                new = self._table.putting(row, Row.task_id.does_not_exist())
+                self._table.transact(puts=[new, *self._auditing(audit, task)])
+            else:
+                self._table.put(row, Row.task_id.does_not_exist())
         except Stands as known:
             self._take_back(beside, known.item)
             return self._task(known.item)
@@ -1546,7 +1549,8 @@ def change_in(record: Mapping[str, Any]) -> Change | None:
     old = task_of(Row.from_raw_data(images["OldImage"]), {}) if "OldImage" in images else None
     counts = life.tally(old, new)
     source_app = row.app_shard.rpartition("#")[0]
-    return Change(record["eventID"], new.updated_at, source_app, counts) if counts else None
+    at = new.updated_at if old else new.created_at  # one that is brought over ended long ago, and counts as then
+    return Change(record["eventID"], at, source_app, counts) if counts else None
 
 
 class Counters:
@@ -1571,7 +1575,7 @@ class Counters:
     def _add_some(self, changes: Sequence[Change]) -> int:
         """Count these, and say how many of the changes from the first on are counted now."""
         marks = [_digest(change.event_id) for change in changes]
-        expires_at = int(max(change.at for change in changes) + COUNTED_KEPT)
+        expires_at = int(max(time.time(), *(change.at for change in changes)) + COUNTED_KEPT)
         put = self._table.putting(_counted(marks, expires_at), Record.owner.does_not_exist())
         owner = f"counters#{shard_of(marks[0], self._shards)}"
         updates = [

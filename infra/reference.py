@@ -29,7 +29,7 @@ from chalicelib.admin import (
 )
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.message import VARIABLES
-from chalicelib.predecessor import BEAN
+from chalicelib.predecessor import BEAN, LOG, ROW
 from chalicelib.presets import PRESETS
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import Field, ListOf, MapOf, OrNull, Record, Shape, Shown
@@ -80,9 +80,8 @@ def _lines() -> Iterator[str]:
     yield from _section("What is changed of an operator", ("field", "form", "meaning"), _fields(OPERATOR_CHANGES))
     yield from _section("A login, as submitted", ("field", "form", "meaning"), _fields(api.LOGIN))
     yield from _section("A change of one's own password", ("field", "form", "meaning"), _fields(api.NEW_PASSWORD))
-    yield from _section(
-        "A task of the predecessor's clients, as submitted", ("field", "form", "meaning"), _fields(BEAN)
-    )
+    for title, record in PREDECESSOR.items():
+        yield from _section(title, ("field", "form", "meaning"), _fields(record))
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
@@ -97,6 +96,13 @@ def _lines() -> Iterator[str]:
     yield from _section("Status of a bulk resend", ("status", "meaning"), _words(ResendStatus))
     yield from _section("Error codes", ("status", "code", "when"), _codes())
     yield from _section("Settings", ("variable", "default", "meaning"), _settings())
+
+
+PREDECESSOR = {
+    "A task of the predecessor's clients, as submitted": BEAN,
+    "A row of its callback_task, as imported": ROW,
+    "A row of its call_back_log, as imported": LOG,
+}
 
 
 def _templates() -> Iterator[Sequence[str]]:
