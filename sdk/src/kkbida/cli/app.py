@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kkbida.cli import manage, people, tasks
+from kkbida.cli import importing, manage, people, tasks
 from kkbida.cli.base import COMMON, EXITS, Group
 from kkbida.version import __version__
 
@@ -15,7 +15,7 @@ SECTIONS = {
     ),
     "Operators": (
         *(manage.status, manage.targets, manage.channels, manage.resends, manage.callers, manage.signing_secrets),
-        *(manage.operators, manage.audit),
+        *(manage.operators, manage.audit, importing.import_mysql),
     ),
     "You": (people.login, people.logout, people.whoami, people.password, people.profiles, people.completion),
 }
