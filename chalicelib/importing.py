@@ -88,7 +88,8 @@ def _finish(world: World, task: Task, attempts: Sequence[Attempt], known: Task |
     """What follows once the task is stored; again, should the run before have been cut off in between."""
     for attempt in attempts[:-1]:
         world.store.keep(task.task_id, attempt)
-    wait = life.ready_at(task, world.clock.now()) - world.clock.now()
+    now = world.clock.now()
+    wait = life.ready_at(task, now) - now
     if known is None and not task.is_final and wait <= MOST_DELAY:
         enqueue(world, task, delay=wait)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.shape import seconds
-from tests.house import NOON, House, in_turn, reply
+from tests.house import NOON, House, StoppedClock, in_turn, reply
 
 PARTNER = "https://partner.example"
 YESTERDAY = "2025-11-30T12:00:00.000Z"
@@ -117,6 +117,19 @@ def test_one_whose_time_has_come_goes_at_once(house: House, due: str | None) -> 
     bring(house, row(limitCallCount=4, expireTimestamp=due))
     house.pass_time(1)
     assert len(house.outside.sent) == 1
+
+
+def test_time_that_passes_meanwhile_is_no_matter(house: House) -> None:
+    class Ticking(StoppedClock):
+        def now(self) -> float:
+            self.at += 0.01
+            return self.at
+
+    house.outside.answers[PARTNER] = in_turn(reply(200, "success"))
+    object.__setattr__(house.world, "clock", Ticking())
+    bring(house, row(limitCallCount=4))
+    house.clock.at += 1
+    assert house.work() == 1, "its message was sent, and nothing waits for the reconciler"
 
 
 def test_one_that_is_due_much_later_waits_for_its_time(house: House) -> None:

@@ -62,6 +62,11 @@ def is_to_be_tried(task: dict[str, Any]) -> bool:
     return task["status"] == "pending" and task["round"] == 1 and not waits
 
 
+def is_history(task: dict[str, Any]) -> bool:
+    """Whether it was brought over from the predecessor: it may name an address that nothing is sent to."""
+    return bool(task["labels"].get("submitted_by") == "import")
+
+
 def complaints(run: Run) -> list[str]:
     """What the log holds beside the daily round."""
     lines = (run.folder / "kkbida.log").read_text().splitlines()
@@ -78,7 +83,7 @@ def test_every_answer_is_as_the_document_says_and_a_refused_request_leaves_nothi
         tasks = every_task(run)
         assert {task["task_id"] for task in tasks} == set(promised.read_text().split())
         assert len(tasks) == run.api("GET", "/v1/stats").json["totals"]["accepted"]
-        assert {task["target"] for task in tasks} == {receiver}
+        assert {task["target"] for task in tasks if not is_history(task)} == {receiver}
         assert {it["url"] for it in run.api("GET", "/v1/channels").json["channels"]} <= {f"{receiver}/***"}
         until_each_was_tried(run)
         assert complaints(run) == []

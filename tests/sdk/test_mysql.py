@@ -285,6 +285,20 @@ def test_what_cannot_be_reached_ends_the_run(client: Client, transport: ByHand) 
         mysql.bring(client, staged(), dry_run=False)
 
 
+def test_a_caller_for_the_old_clients_is_made_with_the_password_that_was_asked_for(
+    house: House, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Here, "client", lambda _: client)
+    made = ["callers", "add", "*", "--user-name", "admin", "--may", "submit"]
+    result = CliRunner().invoke(cli, made, input="s3cret\n")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "s3cret" not in result.output
+    least = {"url": "https://partner.example", "requestMethod": "POST", "expectResult": "ok", "limitCallCount": 1}
+    assert house.call("add_task", least, headers={"username": "admin", "password": "s3cret"})[0] == 200
+    assert house.call("add_task", least, headers={"username": "admin", "password": "other"})[0] == 401
+    assert "admin" in CliRunner().invoke(cli, ["callers", "list"]).stdout
+
+
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
 
 

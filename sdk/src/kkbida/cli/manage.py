@@ -270,6 +270,7 @@ def list_callers(here: Here) -> None:
             "app": it["source_app"],
             "may": several(it["scopes"]),
             "from": several(it["networks"]) or "everywhere",
+            "user name": it.get("user_name"),
             "made": at(it["created_at"]),
             "memo": it.get("memo"),
         }
@@ -284,19 +285,28 @@ def list_callers(here: Here) -> None:
     kkbida callers add orders
     kkbida callers add orders --may submit --may read --network 10.1.0.0/16 --memo 'the shop'
     kkbida callers add orders --save
+    kkbida callers add '*' --user-name admin --may submit --network 10.1.0.0/16
     """,
 )
 @click.argument("source_app", metavar="APP")
 @click.option("--may", "scopes", multiple=True, type=click.Choice(SCOPES), help="What it may do; all unless said.")
 @click.option("--network", "networks", multiple=True, metavar="CIDR", help="Where it may call from; repeat it.")
 @click.option("--memo", metavar="TEXT", help="A note for people.")
+@click.option(
+    "--user-name",
+    metavar="NAME",
+    help="For clients of the Java kkbida, which say who they are by name and password. The password is asked for, or "
+    "read from standard input; the APP may then be '*', for all.",
+)
 @click.option("--save", is_flag=True, help="Keep the key in the profile, and do not show its secret.")
 @pass_here
 def add_caller(here: Here, /, source_app: str, save: bool, **given: Any) -> None:
     """Make a caller. Its secret is shown this once."""
-    named = chosen_members(given, ("scopes", "networks", "memo"))
+    named = chosen_members(given, ("scopes", "networks", "memo", "user_name"))
     client = here.client()
     name, profile = here.to_keep() if save else here.chosen()
+    if "user_name" in named:
+        named["password"] = secret_from(f"Password of {named['user_name']}", twice=True)
     made = client.do(operations.make("/v1/callers", {"source_app": source_app, **named}))
     if save:
         here.keep(name, replace(profile, key_id=made["key_id"], secret=made.pop("secret")))
