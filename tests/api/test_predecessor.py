@@ -113,7 +113,7 @@ def test_a_task_looks_like_any_other(old: Old) -> None:
     assert (task["source_app"], task["target_app"], task["max_attempts"]) == ("orders", "billing", 3)
     assert task["expect"] == {"status": ["200"], "contains": "success"}
     assert task["retry"]["backoff"] == "fixed"
-    assert task["retry"]["initial"] == 60
+    assert (task["retry"]["initial"], task["timeout"]) == (60, old.house.world.settings.max_timeout)
     assert task["labels"] == {"submitted_by": "addTask", "source_ip": "192.0.2.7"}
 
 
@@ -143,6 +143,7 @@ def test_what_the_predecessor_wrote_itself_changes_nothing(old: Old) -> None:
 def test_a_task_id_makes_a_repetition_safe(old: Old) -> None:
     first = old.added(taskId="order-42")
     assert old.added(taskId="order-42") == first
+    assert old.add(bean(taskId="order-42"), address="192.0.2.99") == (200, first), "from wherever it comes"
     status, told = old.add(bean(taskId="order-42", url=PARTNER, requestParam=None))
     assert (status, told[:6]) == (400, "任务添加失败")
 
