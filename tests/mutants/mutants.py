@@ -255,6 +255,25 @@ MUTANTS = (
         "if not self._found or not self._at <= now < self._at + FRESH:",
         "if not self._found:",
     ),
+    # ── what the predecessor left ──
+    Mutant(
+        "what was brought over counts as accepted when it ended",
+        EMBEDDED,
+        "    tx.count(task.created_at, life.tally(None, task))\n",
+        "    tx.count(task.updated_at, life.tally(None, task))\n",
+    ),
+    Mutant(
+        "a finished task that was brought over is looked after",
+        LIFE,
+        "        due_at=at,\n        wake_at=None,\n",
+        "        due_at=at,\n",
+    ),
+    Mutant(
+        "a password once right is right for every user",
+        "chalicelib/auth.py",
+        'f"{kept} {given}".encode()',
+        "given.encode()",
+    ),
     # ── the same request twice ──
     Mutant(
         "the key does not make the id",
