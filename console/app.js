@@ -1,0 +1,113 @@
+// The frame around every page: navigation, search, what is wrong with the connection, and the login.
+import { refresh, refreshed, up } from "./api.js";
+import { Announcements } from "./components/announce.js";
+import { Help, useShortcuts } from "./components/keys.js";
+import { Navigation } from "./components/navigation.js";
+import { Search, Tools } from "./components/tools.js";
+import { language, t } from "./i18n.js";
+import { Login, LoginAgain } from "./pages/login.js";
+import { place } from "./router.js";
+import { expired, session } from "./session.js";
+import { html, useEffect, useState } from "./vendor/htm-preact.js";
+
+const PAGES = [
+  "audit",
+  "callers",
+  "channels",
+  "failures",
+  "operators",
+  "overview",
+  "resends",
+  "settings",
+  "submit",
+  "targets",
+  "tasks",
+  "waiting",
+];
+
+/** `ready`: a promise that is kept once it is known who is here. */
+export function App({ ready }) {
+  language.use();
+  const [settled, setSettled] = useState(false);
+  useEffect(() => void ready.then(() => setSettled(true)), []);
+  const who = session.use();
+  if (!settled) return html`<${Down} />`;
+  return who ? html`<${Frame} />` : html`<${Down} /><${Login} /><${Announcements} />`;
+}
+
+function Frame() {
+  const { parts } = place.use();
+  const [help, setHelp] = useState(false);
+  const over = expired.use();
+  useShortcuts(() => setHelp(true));
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
+    <div class="frame">
+      <${Navigation} at=${parts[0] ?? ""} />
+      <div class="column">
+        <div class="top"><${Search} /><${Tools} help=${() => setHelp(true)} /></div>
+        <${Down} />
+        <main id="main"><${Shown} parts=${parts} /></main>
+      </div>
+    </div>
+    <${Announcements} />
+    ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
+    ${over && html`<${LoginAgain} />`}
+  `;
+}
+
+/** The page of a place. A task of its own is another page than the list. */
+function Shown({ parts }) {
+  const name = pageOf(parts);
+  const Found = usePage(name);
+  return Found && html`<${Found} key=${parts.join("/")} id=${parts[1]} />`;
+}
+
+export function pageOf([name = "overview", id, ...rest]) {
+  if (rest.length || (id && name !== "tasks") || !PAGES.includes(name)) return "unknown";
+  return id ? "task" : name;
+}
+
+/** The module of a page; the browser keeps it. */
+export function fetchPage(name) {
+  return import(`./pages/${name}.js`);
+}
+
+/** The component of a page, which is fetched when somebody goes there first; null until it has come. */
+function usePage(name) {
+  const [page, setPage] = useState({ name: null, component: null });
+  const pulse = refreshed.use();
+  useEffect(() => {
+    let wanted = true;
+    fetchPage(name).then(
+      (module) => wanted && setPage({ name, component: module.default }),
+      () => up.set(false),
+    );
+    return () => (wanted = false);
+  }, [name, pulse]);
+  return page.name === name ? page.component : null;
+}
+
+function skip(event) {
+  event.preventDefault(); // the hash is the page's
+  document.querySelector("main h1")?.focus();
+}
+
+const AGAIN = 3;
+
+/** Says that the API does not answer, and asks until it does; then everything is looked at anew. */
+function Down() {
+  const answers = up.use();
+  useEffect(() => {
+    const timer = !answers && setInterval(knock, AGAIN * 1000);
+    return () => clearInterval(timer);
+  }, [answers]);
+  return html`<div role="alert">${!answers && html`<p class="down">${t("down", { n: AGAIN })}</p>`}</div>`;
+}
+
+async function knock() {
+  const reply = await fetch("v1/health", { cache: "no-store" }).catch(() => null);
+  if (!reply?.headers.get("Content-Type")?.includes("json")) return;
+  up.set(true);
+  refresh();
+}

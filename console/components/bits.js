@@ -1,0 +1,138 @@
+// The small things that every page uses.
+import { t } from "../i18n.js";
+import { duration, exact, relative, useNow } from "../time.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { say } from "./announce.js";
+import { Icon } from "./icon.js";
+
+/** A moment: "3 min. ago", with the exact time on hover. */
+export function When({ time }) {
+  const present = useNow();
+  return time ? html`<time datetime=${time} title=${exact(time)}>${relative(time, present)}</time>` : html`<${None} />`;
+}
+
+/** What is left until a moment, counting down; a word once it has come. */
+export function Countdown({ until, word = t("time.now") }) {
+  const seconds = (Date.parse(until) - useNow()) / 1000;
+  const shown = seconds < 1 ? word : duration(Math.round(seconds));
+  return html`<time class="countdown" datetime=${until} title=${exact(until)}>${shown}</time>`;
+}
+
+/** Nothing, as a dash that a screen reader can say. */
+export function None() {
+  return html`<span class="none"><span aria-hidden="true">–</span><span class="hidden">${t("none")}</span></span>`;
+}
+
+/** A status as icon and word; what it means on hover. */
+export function Badge({ of, word, means = "" }) {
+  return html`<span class="badge ${of}" title=${means}><${Icon} name=${of} />${word}</span>`;
+}
+
+/** How a task stands: scheduled and held are pending or retrying, and say so. */
+export function standingOf(task) {
+  if (task.held) return "held";
+  return task.scheduled ? "scheduled" : task.status;
+}
+
+export function Status({ task }) {
+  const standing = standingOf(task);
+  const means = task.held ? t(`held.${task.held}.means`) : t(`status.${standing}.means`);
+  return html`<${Badge} of=${standing} word=${t(`status.${standing}`)} means=${means} />`;
+}
+
+/** Text of strangers: isolated, so that no letter that turns writing around can touch what stands beside it. */
+export function Foreign({ text }) {
+  return html`<bdi>${visible(text)}</bdi>`;
+}
+
+/** Control characters, and those that are invisible or turn the direction of writing. */
+const INVISIBLE =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+
+/** A text with its invisible characters written out, such as ⟨U+202E⟩. */
+export function visible(text) {
+  return text.replace(INVISIBLE, (one) => `⟨U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+/** A body as it came: raw text that can never run, be parsed, or reach out of its box. */
+export function Raw({ text, label }) {
+  return html`<div class="raw">
+    <${Copy} text=${text} />
+    <pre tabindex="0" dir="ltr" aria-label=${label} role="region">${visible(text)}</pre>
+  </div>`;
+}
+
+export function Copy({ text, word = t("copy") }) {
+  if (!navigator.clipboard) return null; // the browser lends it to https and to this computer only
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    say(t("copied"));
+  };
+  return html`<button type="button" class="quiet copy" onClick=${copy}><${Icon} name="copy" />${word}</button>`;
+}
+
+/** Whether this is the first page: who comes to it has left nothing, and need not be brought anywhere. */
+let first = true;
+
+/** A page: its title in the tab, and as the heading that a reader is brought to. */
+export function Page({ title, aside, children }) {
+  const heading = useRef(null);
+  useEffect(() => {
+    if (!first) heading.current.focus();
+    first = false;
+  }, []);
+  useEffect(() => {
+    document.title = `${title} · kkbida`;
+  }, [title]);
+  return html`<header class="title"><h1 tabindex="-1" ref=${heading}>${title}</h1><div class="aside">${aside}</div></header>${children}`;
+}
+
+/** Why something was refused, where it happened. That the API is down is said at the top of the page. */
+export function Refusal({ problem }) {
+  if (!problem || problem.code === "offline") return null;
+  return html`<div class="refusal" role="alert">
+    <p><strong>${problem.meaning}</strong></p>
+    ${problem.detail && html`<p>${problem.detail}</p>`}
+    ${
+      problem.errors.length > 0 &&
+      html`<ul>${problem.errors.map((fault) => html`<li><code>${fault.pointer}</code> ${fault.detail}</li>`)}</ul>`
+    }
+    ${problem.retryAfter && html`<p>${t("problem.retry_after", { wait: duration(problem.retryAfter) })}</p>`}
+  </div>`;
+}
+
+/** One of the three empty states: nothing yet, no match, all is well. */
+export function Empty({ kind, title, children }) {
+  return html`<div class="empty ${kind}">
+    ${kind === "well" && html`<${Icon} name="well" />`}
+    <p class="lead">${title}</p>
+    ${children}
+  </div>`;
+}
+
+/** What a loaded thing looks like until it is there. `children` is a function of what was loaded. */
+export function Loaded({ from, children }) {
+  const slow = useSlowness(from.data === undefined && !from.problem);
+  return html`<${Refusal} problem=${from.problem} />
+    ${from.data !== undefined ? children(from.data) : slow && html`<p class="loading">${t("loading")}</p>`}`;
+}
+
+/** Whether something has lasted long enough to be worth a word. */
+function useSlowness(waiting) {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = waiting && setTimeout(() => setSlow(true), 300);
+    return () => clearTimeout(timer);
+  }, [waiting]);
+  return waiting && slow;
+}
+
+/** Choices of one view, as links: which is chosen stands in the URL. */
+export function Tabs({ label, choices, chosen }) {
+  return html`<nav class="tabs" aria-label=${label}>
+    ${choices.map(
+      ([value, word, href]) =>
+        html`<a href=${href} key=${value} aria-current=${value === chosen ? "page" : null}>${word}</a>`,
+    )}
+  </nav>`;
+}

@@ -1,0 +1,21 @@
+// Which rows of a list are ticked. Another list begins with none.
+import { useEffect, useState } from "../vendor/htm-preact.js";
+
+/** @returns {{ids: Set<string>, toggle: (id: string, on: boolean) => void, all: (on: boolean) => void, whole: boolean}} */
+export function useSelection(rows, list) {
+  const [ids, setIds] = useState(new Set());
+  useEffect(() => setIds(new Set()), [list]);
+  const there = rows.filter((row) => !row.gone).map((row) => row.task_id);
+  const toggle = (id, on) => {
+    const next = new Set(ids);
+    if (on) next.add(id);
+    else next.delete(id);
+    setIds(next);
+  };
+  return {
+    ids,
+    toggle,
+    all: (on) => setIds(new Set(on ? there : [])),
+    whole: there.length > 0 && there.every((id) => ids.has(id)),
+  };
+}

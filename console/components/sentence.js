@@ -1,0 +1,58 @@
+// Where a task stands, in one plain sentence.
+import { list, number, t } from "../i18n.js";
+import { duration, relative } from "../time.js";
+
+/** `present`: milliseconds since the epoch. */
+export function sentence(task, present) {
+  const last = task.attempts.at(-1);
+  if (task.status === "delivered") return t("sentence.delivered", { ...count(task), after: lasted(task, last) });
+  if (task.status === "exhausted") return exhausted(task, last);
+  if (task.status === "cancelled")
+    return t("sentence.cancelled", { when: relative(task.updated_at, present), ...count(task) });
+  if (last && !last.verdict) return t("sentence.running", { ...count(task), since: since(last, present) });
+  return [failure(task, last), next(task, present)].filter(Boolean).join(" ");
+}
+
+function exhausted(task, last) {
+  const why = t("sentence.exhausted", { ...count(task), why: task.because ?? "" });
+  const told = task.notices.filter((notice) => notice.round === task.round && notice.status === "delivered");
+  return [why, last?.reason && t("sentence.last", { why: last.reason }), toldOf(task, told)].filter(Boolean).join(" ");
+}
+
+/** Who was told that it is out of tries; that nobody was is worth a word too. */
+function toldOf(task, told) {
+  if (told.length) return t("sentence.told", { who: list(told.map((notice) => t(`channel.${notice.kind}`))) });
+  return task.notices.some((notice) => notice.round === task.round) ? null : t("sentence.nobody");
+}
+
+function count(task) {
+  return { n: number(task.attempts_made), most: number(task.max_attempts), round: number(task.round) };
+}
+
+/** Seconds from when the round began, as far as anyone can tell, to the end of its last attempt. */
+function lasted(task, last) {
+  const begun = task.round === 1 ? task.created_at : task.attempts.find((it) => it.round === task.round)?.started_at;
+  if (!last?.started_at || !begun) return "";
+  return duration(Math.max(0, (Date.parse(last.started_at) + (last.duration_ms ?? 0) - Date.parse(begun)) / 1000));
+}
+
+function since(attempt, present) {
+  return attempt.started_at ? duration(Math.max(0, Math.round((present - Date.parse(attempt.started_at)) / 1000))) : "";
+}
+
+/** What the last attempt of this round came to; nothing before there is one. */
+function failure(task, last) {
+  if (!last || last.round !== task.round) return null;
+  const took = last.duration_ms === null ? "" : t("sentence.after", { time: duration(last.duration_ms / 1000) });
+  const key = last.verdict === "interrupted" ? "sentence.interrupted" : "sentence.failed";
+  return t(key, { ...count(task), why: last.reason ?? t(`kind.${last.kind}`), took });
+}
+
+function next(task, present) {
+  if (task.held) return t(`sentence.held.${task.held}`, { target: task.target });
+  if (task.waits_in_line) return t("sentence.in_line", { key: task.ordering_key });
+  const seconds = (Date.parse(task.next_try_at) - present) / 1000;
+  if (seconds < 1) return t("sentence.due");
+  const left = duration(Math.round(seconds));
+  return t(task.attempts_made ? "sentence.next" : "sentence.first", { left });
+}
