@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run operator test test-thorough fuzz test-localstack simulate mutants chaos overload bench package clean
+.PHONY: help run operator test test-thorough fuzz test-localstack simulate mutants chaos overload bench screenshots package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -71,6 +71,9 @@ bench: $(VENV)/ready-to-test ## what it costs and how fast it is, with ratios; s
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.isolation
 	$(BIN)/python -m benchmarks.throughput
+
+screenshots: $(VENV)/ready-to-test ## take the pictures of docs/console anew: SHOTS="overview task"
+	@POWERTOOLS_LOG_LEVEL=ERROR $(BIN)/python -m tests.console.screenshots $(SHOTS)
 
 package: $(VENV)/ready-to-test ## build and check what is deployed
 	$(BIN)/python -m infra.package

@@ -84,11 +84,11 @@ def in_turn(*answers: Reply | SendFailed) -> Answerer:
 class House:
     """The product in one process, one thread, and no time of its own."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *, database: str = ":memory:", **environment: str) -> None:
         self.clock = StoppedClock()
         self.outside = Outside()
         settings = load({"KKBIDA_OPEN_API": "1", **environment})
-        store, queues = open_embedded(":memory:", settings, self.clock)
+        store, queues = open_embedded(database, settings, self.clock)
         self.world = World(
             settings=settings,
             store=store,
