@@ -171,9 +171,16 @@ def private_buckets(template: Template) -> Findings:
         if {"Ref": name} not in [policy["Bucket"] for policy in _of_type(template, "AWS::S3::BucketPolicy").values()]:
             yield f"{name} has no policy that demands TLS"
     for name, policy in _of_type(template, "AWS::S3::BucketPolicy").items():
-        for statement in policy["PolicyDocument"]["Statement"]:
+        for statement in _statements(policy):
             if statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"}):
                 yield f"{name} lets everybody in"
+
+
+def _statements(policy: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Those of a bucket's policy, and those that a condition may put there."""
+    for statement in policy["PolicyDocument"]["Statement"]:
+        _, *either = statement.get("Fn::If", (None, statement))
+        yield from (one for one in either if "Effect" in one)
 
 
 # ── alarms and logs ──────────────────────────────────────────────────────────────────────────────

@@ -80,6 +80,11 @@ def statement(role: str, number: int, part: str) -> tuple[str | int, ...]:
             "Allow",
             "ConsoleBucketPolicy lets everybody in",
         ),
+        (
+            properties("ConsoleBucketPolicy", "PolicyDocument", "Statement", 1, "Fn::If", 1, "Principal"),
+            "*",
+            "ConsoleBucketPolicy lets everybody in",
+        ),
         (properties("StreamAge", "Dimensions", 0, "Value"), "Count", "No alarm on IteratorAge"),
         (properties("StreamAge", "Dimensions", 0, "Value", "Ref"), "TaskQueue", "StreamAge watches TaskQueue"),
         (properties("StreamAge", "Dimensions", 0, "Value", "Ref"), "Coumt", "StreamAge watches Coumt"),
