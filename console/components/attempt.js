@@ -10,17 +10,26 @@ export function AttemptDetail({ attempt }) {
       <dt>${t("attempt.verdict")}</dt>
       <dd><${Verdict} attempt=${attempt} /></dd>
       ${attempt.reason && html`<dt>${t("attempt.reason")}</dt><dd><${Foreign} text=${attempt.reason} /></dd>`}
-      ${attempt.kind && attempt.kind !== "reply" && html`<dt>${t("attempt.kind")}</dt><dd>${t(`kind.${attempt.kind}`)} <code>${attempt.kind}</code></dd>`}
+      ${
+        attempt.kind &&
+        attempt.kind !== "reply" &&
+        html`<dt>${t("attempt.kind")}</dt>
+          <dd>${t(`kind.${attempt.kind}`)} <code>${attempt.kind}</code></dd>`
+      }
       <dt>${t("attempt.status_code")}</dt>
       <dd>${attempt.status_code ?? html`<${None} />`}</dd>
       <dt>${t("attempt.started")}</dt>
-      <dd>${attempt.started_at ? html`${local(attempt.started_at)} (<${When} time=${attempt.started_at} />)` : t("attempt.started.unknown")}</dd>
+      <dd><${Began} at=${attempt.started_at} /></dd>
       <dt>${t("attempt.duration")}</dt>
       <dd>${attempt.duration_ms === null ? html`<${None} />` : duration(attempt.duration_ms / 1000)}</dd>
       ${attempt.wait !== null && html`<dt>${t("attempt.wait")}</dt><dd>${duration(attempt.wait)}</dd>`}
     </dl>
     <h3>${t("attempt.reply")}</h3>
     <${Reply} attempt=${attempt} />`;
+}
+
+function Began({ at }) {
+  return at ? html`${local(at)} (<${When} time=${at} />)` : t("attempt.started.unknown");
 }
 
 function Reply({ attempt: { reply, reply_bytes, reply_truncated } }) {

@@ -63,7 +63,10 @@ function Ask({ filter, begin, onClose }) {
 /** Which tasks, in words. */
 export function Sieve({ filter }) {
   const shown = Object.entries({ status: "exhausted", ...filter });
-  return html`<dl class="facts">${shown.map(([name, value]) => html`<dt>${t(`filter.${name}`)}</dt><dd>${name === "status" ? t(`status.${value}`) : value}</dd>`)}</dl>`;
+  const word = (name, value) => (name === "status" ? t(`status.${value}`) : value);
+  return html`<dl class="facts">
+    ${shown.map(([name, value]) => html`<dt>${t(`filter.${name}`)}</dt><dd>${word(name, value)}</dd>`)}
+  </dl>`;
 }
 
 /** How far it is. To close the dialog does not stop it. */

@@ -191,7 +191,13 @@ function Template({ form, problem }) {
         problem=${problem}
       />
       <div class="chips" role="group" aria-label=${t("channels.variables")}>
-        ${VARIABLES.map((name) => html`<button type="button" class="chip" onClick=${() => insert(name)} title=${t(`variable.${name}`)}>${`\${${name}}`}</button>`)}
+        ${VARIABLES.map(
+          (
+            name,
+          ) => html`<button type="button" class="chip" onClick=${() => insert(name)} title=${t(`variable.${name}`)}>
+            ${`\${${name}}`}
+          </button>`,
+        )}
       </div>
       <${Preview} values=${values} />
     </div>

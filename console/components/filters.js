@@ -40,11 +40,19 @@ export function Filters() {
       <${Input} of=${bind("until")} label=${t("filter.until")} type="datetime-local" />
       <div class="buttons">
         <button type="submit" class="main">${t("filter.apply")}</button>
-        ${PERIODS.map(([name, seconds]) => html`<a class="button" key=${name} href=${here({ since: secondsAgo(seconds), until: "" })}>${t(`period.${name}`)}</a>`)}
-        ${given.length > 0 && html`<a class="button" href=${here(Object.fromEntries(given.map((name) => [name, ""])))}>${t("filter.clear")}</a>`}
+        ${PERIODS.map(([name, seconds]) => html`<${Period} key=${name} name=${name} seconds=${seconds} />`)}
+        ${given.length > 0 && html`<a class="button" href=${without(given)}>${t("filter.clear")}</a>`}
       </div>
     </form>
   </details>`;
+}
+
+function Period({ name, seconds }) {
+  return html`<a class="button" href=${here({ since: secondsAgo(seconds), until: "" })}>${t(`period.${name}`)}</a>`;
+}
+
+function without(names) {
+  return here(Object.fromEntries(names.map((name) => [name, ""])));
 }
 
 /** What the field means; a moment in the URL that nobody has touched keeps its seconds. */

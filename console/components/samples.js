@@ -36,7 +36,12 @@ export function pythonOf(members) {
   if (retry) given.push(`retry=Retry(${asArguments(retry)})`);
   const imported = ["Client", expect && "Expect", retry && "Retry", "Task"].filter(Boolean).join(", ");
   const task = [url, ...given].map((line) => `    ${line},`).join("\n");
-  return `from kkbida import ${imported}\n\nclient = Client("${location.origin}", KEY_ID, SECRET)\ntask_id = client.call(Task(\n${task}\n))`;
+  return `from kkbida import ${imported}
+
+client = Client("${location.origin}", KEY_ID, SECRET)
+task_id = client.call(Task(
+${task}
+))`;
 }
 
 const STRING = /("(?:[^"\\]|\\.)*")/;

@@ -47,7 +47,9 @@ function ForSome({ tasks, action, run, busy }) {
   const count = tasks.filter((task) => legal(task).includes(action)).length;
   return (
     count > 0 &&
-    html`<button type="button" disabled=${Boolean(busy)} onClick=${() => run(action)}>${t("select.action", { action: t(`action.${action}`), n: count })}</button>`
+    html`<button type="button" disabled=${Boolean(busy)} onClick=${() => run(action)}>
+      ${t("select.action", { action: t(`action.${action}`), n: count })}
+    </button>`
   );
 }
 
@@ -61,10 +63,15 @@ function Outcome({ of, close }) {
   if (!of) return null;
   if (of.of) return html`<progress max=${of.of} value=${of.done} aria-label=${t("bulk.progress")}></progress>`;
   return html`<div role="status">
-    <p>${many("select.done", of.done, { action: t(`action.${of.action}`) })} <button type="button" class="quiet" onClick=${close}>${t("close")}</button></p>
+    <p>
+      ${many("select.done", of.done, { action: t(`action.${of.action}`) })}
+      <button type="button" class="quiet" onClick=${close}>${t("close")}</button>
+    </p>
     ${
       of.refused.length > 0 &&
-      html`<ul class="refusals">${of.refused.map(([task, problem]) => html`<li><code>${task.task_id}</code> ${problem.detail || problem.meaning}</li>`)}</ul>`
+      html`<ul class="refusals">
+        ${of.refused.map(([task, problem]) => html`<li><code>${task.task_id}</code> ${problem.detail || problem.meaning}</li>`)}
+      </ul>`
     }
   </div>`;
 }

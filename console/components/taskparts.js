@@ -20,7 +20,11 @@ export function Facts({ task }) {
     <dt>${t("task.accepted")}</dt>
     <dd>${local(task.created_at)} (<${When} time=${task.created_at} />)</dd>
     ${task.next_try_at && html`<dt>${t("task.next")}</dt><dd>${local(task.next_try_at)}</dd>`}
-    ${task.ordering_key && html`<dt>${t("task.ordering_key")}</dt><dd><code>${task.ordering_key}</code> ${t(`on_exhausted.${task.on_exhausted}`)}</dd>`}
+    ${
+      task.ordering_key &&
+      html`<dt>${t("task.ordering_key")}</dt>
+        <dd><code>${task.ordering_key}</code> ${t(`on_exhausted.${task.on_exhausted}`)}</dd>`
+    }
     ${Object.entries(task.labels).map(([name, value]) => html`<dt>${t("task.label", { name })}</dt><dd><${Foreign} text=${value} /></dd>`)}
   </dl>`;
 }
@@ -69,7 +73,9 @@ function Body({ text }) {
 function Headers({ headers, contentType }) {
   const all = [...(contentType ? [["Content-Type", contentType]] : []), ...Object.entries(headers)];
   if (!all.length) return html`<p class="hint">${t("request.headers.none")}</p>`;
-  return html`<dl class="facts">${all.map(([name, value]) => html`<dt><code>${name}</code></dt><dd><code><${Foreign} text=${value} /></code></dd>`)}</dl>`;
+  return html`<dl class="facts">
+    ${all.map(([name, value]) => html`<dt><code>${name}</code></dt><dd><code><${Foreign} text=${value} /></code></dd>`)}
+  </dl>`;
 }
 
 function rules(expect, raw) {
@@ -131,7 +137,12 @@ export function Trail({ audits }) {
   return html`<section aria-labelledby="trail">
     <h2 id="trail">${t("audit.title")}</h2>
     <ul class="trail">
-      ${audits.map((it) => html`<li><strong>${it.actor}</strong> ${actionWord(it.action)} <${When} time=${it.at} /> <small>${it.address}</small> <${Details} of=${it.detail} /></li>`)}
+      ${audits.map(
+        (it) => html`<li>
+          <strong>${it.actor}</strong> ${actionWord(it.action)} <${When} time=${it.at} />
+          ${" "}<small>${it.address}</small> <${Details} of=${it.detail} />
+        </li>`,
+      )}
     </ul>
   </section>`;
 }

@@ -41,12 +41,22 @@ function Event({ attempt, before, chosen }) {
         href=${here({ attempt: nameOf(attempt) })}
         aria-current=${chosen ? "true" : null}
       >
-        <span class="head"><strong>${number(attempt.number)}</strong> <${Verdict} attempt=${attempt} /> ${attempt.status_code && html`<code>${attempt.status_code}</code>`}</span>
+        <span class="head">
+          <strong>${number(attempt.number)}</strong> <${Verdict} attempt=${attempt} />
+          ${attempt.status_code && html`<code>${attempt.status_code}</code>`}
+        </span>
         <span class="body">${attempt.verdict !== "delivered" && attempt.reason && html`<${Foreign} text=${attempt.reason} />`}</span>
-        <small>${attempt.started_at && html`<${When} time=${attempt.started_at} />`}${attempt.duration_ms !== null && ` · ${duration(attempt.duration_ms / 1000)}`}</small>
+        <small>
+          ${attempt.started_at && html`<${When} time=${attempt.started_at} />`}
+          ${attempt.duration_ms !== null && ` · ${duration(attempt.duration_ms / 1000)}`}
+        </small>
       </a>
     </li>
-    ${opens ? html`<li class="mark round">${t("timeline.round", { n: attempt.round })}</li>` : before && html`<li class="mark wait">${waited(before)}</li>`}`;
+    ${
+      opens
+        ? html`<li class="mark round">${t("timeline.round", { n: attempt.round })}</li>`
+        : before && html`<li class="mark wait">${waited(before)}</li>`
+    }`;
 }
 
 /** The wait that was decided after an attempt. */

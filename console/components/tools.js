@@ -39,13 +39,20 @@ export function Tools({ help }) {
     <${Tool} name=${t("refresh")} icon="refresh" keys="r" onClick=${refresh} />
     <${ChooseLanguage} />
     <${ChooseTheme} />
-    ${help && html`<button type="button" class="quiet keyboard" onClick=${help} title=${t("help.title")} aria-keyshortcuts="?"><span aria-hidden="true">?</span><span class="hidden">${t("help.title")}</span></button>`}
+    <${HelpButton} help=${help} />
   </div>`;
 }
 
 function Tool({ name, icon, keys, onClick }) {
   return html`<button type="button" class="quiet" onClick=${onClick} title=${name} aria-keyshortcuts=${keys}>
     <${Icon} name=${icon} /><span class="hidden">${name}</span>
+  </button>`;
+}
+
+function HelpButton({ help }) {
+  if (!help) return null;
+  return html`<button type="button" class="quiet keyboard" onClick=${help} title=${t("help.title")} aria-keyshortcuts="?">
+    <span aria-hidden="true">?</span><span class="hidden">${t("help.title")}</span>
   </button>`;
 }
 

@@ -25,7 +25,7 @@ export default function Audit() {
       ${({
         audits,
         cursor,
-      }) => html`${audits.length ? html`<${Table} rows=${audits} id=${idOf} columns=${COLUMNS()} />` : html`<${Nothing} query=${query} />`}
+      }) => html`${audits.length ? html`<${Table} rows=${audits} id=${idOf} columns=${columns()} />` : html`<${Nothing} query=${query} />`}
         <${Paging} cursor=${cursor} />`}
     </${Loaded}>
   </${Page}>`;
@@ -58,18 +58,22 @@ function Filters({ query }) {
 
 function Nothing({ query }) {
   if (!FILTERS.some((name) => query[name])) return html`<${Empty} kind="new" title=${t("audit.none")} />`;
-  return html`<${Empty} kind="none" title=${t("audit.no_match")}><p><a class="button" href=${to(["audit"])}>${t("filter.clear")}</a></p></${Empty}>`;
+  return html`<${Empty} kind="none" title=${t("audit.no_match")}>
+    <p><a class="button" href=${to(["audit"])}>${t("filter.clear")}</a></p>
+  </${Empty}>`;
 }
 
-const COLUMNS = () => [
-  [t("audit.at"), (it) => html`<${When} time=${it.at} />`, "time"],
-  [t("audit.actor"), (it) => html`<a href=${here({ actor: it.actor })}>${it.actor}</a>`],
-  [t("audit.action"), (it) => actionWord(it.action)],
-  [t("audit.subject"), (it) => html`<${Subject} of=${it.subject} action=${it.action} />`],
-  [t("audit.result"), (it) => html`<${Result} of=${it.result} />`],
-  [t("audit.address"), (it) => html`<code>${it.address}</code>`, "address"],
-  [t("audit.detail"), (it) => html`<${Details} of=${it.detail} />`],
-];
+function columns() {
+  return [
+    [t("audit.at"), (it) => html`<${When} time=${it.at} />`, "time"],
+    [t("audit.actor"), (it) => html`<a href=${here({ actor: it.actor })}>${it.actor}</a>`],
+    [t("audit.action"), (it) => actionWord(it.action)],
+    [t("audit.subject"), (it) => html`<${Subject} of=${it.subject} action=${it.action} />`],
+    [t("audit.result"), (it) => html`<${Result} of=${it.result} />`],
+    [t("audit.address"), (it) => html`<code>${it.address}</code>`, "address"],
+    [t("audit.detail"), (it) => html`<${Details} of=${it.detail} />`],
+  ];
+}
 
 /** No two entries are the same thing done at the same moment. */
 function idOf(audit) {
@@ -78,7 +82,8 @@ function idOf(audit) {
 
 function Subject({ of, action }) {
   if (!of) return html`<${None} />`;
-  return html`<a href=${here({ subject: of })}><code>${of}</code></a> ${ON_TASKS.includes(action) && html`<small><a href=${to(["tasks", of])}>${t("audit.open")}</a></small>`}`;
+  return html`<a href=${here({ subject: of })}><code>${of}</code></a>
+    ${ON_TASKS.includes(action) && html`<small><a href=${to(["tasks", of])}>${t("audit.open")}</a></small>`}`;
 }
 
 function Result({ of }) {

@@ -85,14 +85,30 @@ function columns(after) {
 /** By what it is known: a client of the predecessor by its user name, any other by its key. */
 function Key({ of: { key_id, user_name, fingerprint } }) {
   return html`<code>${key_id}</code>
-    ${user_name ? html`<small>${t("callers.user_name")}: ${user_name}</small>` : html`<small title=${t("fingerprint")}>${fingerprint}</small>`}`;
+    ${
+      user_name
+        ? html`<small>${t("callers.user_name")}: ${user_name}</small>`
+        : html`<small title=${t("fingerprint")}>${fingerprint}</small>`
+    }`;
 }
 
 function Remove({ title, text, path, after }) {
   const [asks, setAsks] = useState(false);
   if (!may("admin")) return null;
   return html`<button type="button" class="danger" onClick=${() => setAsks(true)}>${t("remove")}</button>
-    ${asks && html`<${Confirm} title=${title} yes=${t("remove")} danger work=${() => ask("DELETE", path)} onDone=${after} onClose=${() => setAsks(false)}><p>${text}</p></${Confirm}>`}`;
+    ${
+      asks &&
+      html`<${Confirm}
+        title=${title}
+        yes=${t("remove")}
+        danger
+        work=${() => ask("DELETE", path)}
+        onDone=${after}
+        onClose=${() => setAsks(false)}
+      >
+        <p>${text}</p>
+      </${Confirm}>`
+    }`;
 }
 
 /** What is sent: of a client of the predecessor its user name and password, of no other. */

@@ -32,7 +32,7 @@ export default function Channels() {
 
 function Card({ channel, edit, after }) {
   return html`<li class="card" aria-label=${t(`channel.${channel.kind}`)}>
-    <h2>${t(`channel.${channel.kind}`)} ${channel.enabled ? html`<${Badge} of="delivered" word=${t("channels.on")} />` : html`<${Badge} of="cancelled" word=${t("channels.off")} />`}</h2>
+    <h2>${t(`channel.${channel.kind}`)} <${OnOrOff} on=${channel.enabled} /></h2>
     ${channel.memo && html`<p>${channel.memo}</p>`}
     <dl class="facts">
       <dt>${t("channels.url")}</dt>
@@ -50,6 +50,10 @@ function Card({ channel, edit, after }) {
   </li>`;
 }
 
+function OnOrOff({ on }) {
+  return html`<${Badge} of=${on ? "delivered" : "cancelled"} word=${t(on ? "channels.on" : "channels.off")} />`;
+}
+
 function apps({ source_apps, target_apps }) {
   const said = [
     source_apps.length && `${t("filter.source_app")}: ${list(source_apps)}`,
@@ -62,7 +66,11 @@ function Does({ channel, edit, after }) {
   const [removes, setRemoves] = useState(false);
   return html`<div class="buttons">
       ${may("operate") && html`<${TestButton} channel=${channel} />`}
-      ${may("admin") && html`<button type="button" onClick=${edit}>${t("change")}</button><button type="button" class="danger" onClick=${() => setRemoves(true)}>${t("remove")}</button>`}
+      ${
+        may("admin") &&
+        html`<button type="button" onClick=${edit}>${t("change")}</button>
+          <button type="button" class="danger" onClick=${() => setRemoves(true)}>${t("remove")}</button>`
+      }
     </div>
     ${
       removes &&
@@ -79,6 +87,10 @@ function Does({ channel, edit, after }) {
     }`;
 }
 
+function said({ delivered }) {
+  return t(delivered ? "channels.test.taken" : "channels.test.refused");
+}
+
 /** Sends 测试, and shows what the robot answered. */
 function TestButton({ channel }) {
   const test = useAction(() => post(`v1/channels/${channel.channel_id}/test`));
@@ -87,9 +99,10 @@ function TestButton({ channel }) {
     setResult(null);
     const answer = await test.run();
     setResult(answer ?? null);
-    if (answer) say(t(answer.delivered ? "channels.test.taken" : "channels.test.refused"));
+    if (answer) say(said(answer));
   };
-  return html`<button type="button" disabled=${test.busy} onClick=${click}>${t(test.busy ? "channels.test.sends" : "channels.test")}</button>
-    ${result && html`<p class="result ${result.delivered ? "good" : "bad"}">${t(result.delivered ? "channels.test.taken" : "channels.test.refused")} ${result.reason}</p>`}
+  const word = t(test.busy ? "channels.test.sends" : "channels.test");
+  return html`<button type="button" disabled=${test.busy} onClick=${click}>${word}</button>
+    ${result && html`<p class="result ${result.delivered ? "good" : "bad"}">${said(result)} ${result.reason}</p>`}
     <${Refusal} problem=${test.problem} />`;
 }

@@ -35,20 +35,33 @@ export default function Failures() {
       chosen=${query.period ?? "day"}
       choices=${Object.keys(PERIODS).map((name) => [name, t(`period.${name}`), here({ period: name })])}
     />
-    ${query.source_app && html`<p>${t("filter.source_app")}: <strong>${query.source_app}</strong> <a class="button" href=${here({ source_app: "" })}>${t("filter.clear")}</a></p>`}
+    <${OfApp} app=${query.source_app} />
     <${Loaded} from=${found}>
-      ${(failures) => (failures.groups.length ? html`<${Groups} failures=${failures} filter=${filterOf(query)} />` : html`<${Empty} kind="well" title=${t("failures.well")}><p>${t("failures.well.text")}</p></${Empty}>`)}
+      ${(failures) => html`<${Groups} failures=${failures} filter=${filterOf(query)} />`}
     </${Loaded}>
   </${Page}>`;
 }
 
+function OfApp({ app }) {
+  if (!app) return null;
+  return html`<p>
+    ${t("filter.source_app")}: <strong>${app}</strong>
+    ${" "}<a class="button" href=${here({ source_app: "" })}>${t("filter.clear")}</a>
+  </p>`;
+}
+
 function Groups({ failures, filter }) {
+  if (!failures.groups.length) return html`<${Well} />`;
   return html`${!failures.exact && html`<p class="notice">${t("failures.inexact", { n: number(failures.counted) })}</p>`}
     <${Table}
       rows=${failures.groups}
       id=${(it) => `${it.target} ${it.error}`}
       columns=${columns(filter, failures.unit)}
     />`;
+}
+
+function Well() {
+  return html`<${Empty} kind="well" title=${t("failures.well")}><p>${t("failures.well.text")}</p></${Empty}>`;
 }
 
 function columns(filter, unit) {

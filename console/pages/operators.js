@@ -66,7 +66,19 @@ function Does({ operator, edit, after }) {
 function Remove({ operator, after }) {
   const [asks, setAsks] = useState(false);
   return html`<button type="button" class="danger" onClick=${() => setAsks(true)}>${t("remove")}</button>
-    ${asks && html`<${Confirm} title=${t("operators.remove")} yes=${t("remove")} danger work=${() => ask("DELETE", at(operator.name))} onDone=${after} onClose=${() => setAsks(false)}><p>${t("operators.remove.text", operator)}</p></${Confirm}>`}`;
+    ${
+      asks &&
+      html`<${Confirm}
+        title=${t("operators.remove")}
+        yes=${t("remove")}
+        danger
+        work=${() => ask("DELETE", at(operator.name))}
+        onDone=${after}
+        onClose=${() => setAsks(false)}
+      >
+        <p>${t("operators.remove.text", operator)}</p>
+      </${Confirm}>`
+    }`;
 }
 
 /** `operator`: the one that is changed; {} for a new one. */

@@ -74,10 +74,16 @@ function Needs({ totals, rest, ledger }) {
     <h2 id="needs">${t("needs.title")}</h2>
     ${
       found.length
-        ? html`<ul class="needs">${found.map(([icon, text, href]) => html`<li key=${text}><a href=${href}><span class="badge ${icon}"><${Icon} name=${icon} /></span>${text}</a></li>`)}</ul>`
+        ? html`<ul class="needs">${found.map(([icon, text, href]) => html`<${Need} key=${text} icon=${icon} text=${text} href=${href} />`)}</ul>`
         : html`<${Empty} kind="well" title=${t("needs.well")} />`
     }
   </section>`;
+}
+
+function Need({ icon, text, href }) {
+  return html`<li>
+    <a href=${href}><span class="badge ${icon}"><${Icon} name=${icon} /></span>${text}</a>
+  </li>`;
 }
 
 function Totals({ totals }) {
@@ -87,7 +93,9 @@ function Totals({ totals }) {
       <li><a href=${to(["tasks"])}><span>${t("totals.accepted")}</span><strong>${number(totals.accepted)}</strong></a></li>
       ${STANDINGS.map(
         (status) => html`<li class=${totals[status] ? status : "zero"} key=${status}>
-          <a href=${to(["tasks"], { status })}><span><${Icon} name=${status} />${t(`status.${status}`)}</span><strong>${number(totals[status])}</strong></a>
+          <a href=${to(["tasks"], { status })}>
+            <span><${Icon} name=${status} />${t(`status.${status}`)}</span><strong>${number(totals[status])}</strong>
+          </a>
         </li>`,
       )}
     </ul>

@@ -22,10 +22,16 @@ export default function Resends() {
           rows=${resends}
           id=${(it) => it.resend_id}
           columns=${columns(found.again)}
-          empty=${html`<${Empty} kind="none" title=${t("resends.none")}><p><a class="button" href=${to(["tasks"], { status: "exhausted" })}>${t("resends.none.link")}</a></p></${Empty}>`}
+          empty=${html`<${Nothing} />`}
         />`}
     </${Loaded}>
   </${Page}>`;
+}
+
+function Nothing() {
+  return html`<${Empty} kind="none" title=${t("resends.none")}>
+    <p><a class="button" href=${to(["tasks"], { status: "exhausted" })}>${t("resends.none.link")}</a></p>
+  </${Empty}>`;
 }
 
 function columns(after) {

@@ -10,19 +10,29 @@ export default function Settings() {
   const found = useLoaded((signal) => get("v1/settings", {}, signal), []);
   return html`<${Page} title=${t("settings.title")}>
     <p class="hint">${t("settings.text")}</p>
-    <${Loaded} from=${found}>${({ settings }) => html`<${Table} rows=${settings} id=${(it) => it.variable} columns=${COLUMNS()} kind=${(it) => (isSet(it) ? "changed" : "")} />`}</${Loaded}>
+    <${Loaded} from=${found}>
+      ${({ settings }) =>
+        html`<${Table}
+          rows=${settings}
+          id=${(it) => it.variable}
+          columns=${columns()}
+          kind=${(it) => (isSet(it) ? "changed" : "")}
+        />`}
+    </${Loaded}>
   </${Page}>`;
 }
 
-const COLUMNS = () => [
-  [t("settings.variable"), (it) => html`<code>${it.variable}</code>`, "name"],
-  [
-    t("settings.value"),
-    (it) => html`<${Value} of=${it.value} />${isSet(it) && html`<small>${t("settings.changed")}</small>`}`,
-  ],
-  [t("settings.default"), (it) => html`<${Value} of=${it.default} />`],
-  [t("settings.means"), (it) => html`<span lang="en">${it.help}</span>`],
-];
+function columns() {
+  return [
+    [t("settings.variable"), (it) => html`<code>${it.variable}</code>`, "name"],
+    [
+      t("settings.value"),
+      (it) => html`<${Value} of=${it.value} />${isSet(it) && html`<small>${t("settings.changed")}</small>`}`,
+    ],
+    [t("settings.default"), (it) => html`<${Value} of=${it.default} />`],
+    [t("settings.means"), (it) => html`<span lang="en">${it.help}</span>`],
+  ];
+}
 
 function isSet(setting) {
   return setting.value !== setting.default;

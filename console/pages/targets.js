@@ -91,8 +91,10 @@ function State({ target }) {
 }
 
 function Breaker({ breaker }) {
-  return html`${t("breaker.rule", { share: share(breaker.failure_share), window: duration(breaker.window), least: number(breaker.least_attempts) })}
-    ${breaker.state === "open" && breaker.open_until && html` <small>${t("breaker.until")} <${Countdown} until=${breaker.open_until} /></small>`}`;
+  const { failure_share, window, least_attempts, state, open_until } = breaker;
+  const rule = { share: share(failure_share), window: duration(window), least: number(least_attempts) };
+  return html`${t("breaker.rule", rule)}
+    ${state === "open" && open_until && html` <small>${t("breaker.until")} <${Countdown} until=${open_until} /></small>`}`;
 }
 
 function share(part) {
@@ -108,7 +110,8 @@ function PauseOrResume({ target, after }) {
     after();
   };
   if (target.paused)
-    return html`<button type="button" class="main" disabled=${resume.busy} onClick=${click}>${t("targets.resume")}</button><${Refusal} problem=${resume.problem} />`;
+    return html`<button type="button" class="main" disabled=${resume.busy} onClick=${click}>${t("targets.resume")}</button>
+      <${Refusal} problem=${resume.problem} />`;
   return html`<button type="button" onClick=${() => setAsks(true)}>${t("targets.pause")}</button>
     ${
       asks &&

@@ -38,7 +38,10 @@ function Whole({ task, after }) {
     <${Actions} task=${task} after=${after} />
     <${Facts} task=${task} />
     <div class="split">
-      <section aria-labelledby="timeline"><h2 id="timeline">${t("task.timeline")}</h2><${Timeline} task=${task} chosen=${chosen} /></section>
+      <section aria-labelledby="timeline">
+        <h2 id="timeline">${t("task.timeline")}</h2>
+        <${Timeline} task=${task} chosen=${chosen} />
+      </section>
       <section aria-labelledby="attempt">
         <h2 id="attempt">${chosen ? t("attempt.title", { n: chosen.number }) : t("attempt.none")}</h2>
         ${chosen ? html`<${AttemptDetail} attempt=${chosen} key=${nameOf(chosen)} />` : html`<p class="hint">${t("attempt.none.text")}</p>`}
