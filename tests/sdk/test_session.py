@@ -144,12 +144,23 @@ def test_results_go_where_they_are_sent_whatever_moves_on_the_terminal(
     assert "3/3" in shown, "the progress bar"
 
 
+def _heeding_ctrl_c() -> None:
+    """Tests that run in the background of a shell ignore it, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_person_looks_on_until_ctrl_c(bin_folder: Path, scripted: Scripted, tmp_path: Path) -> None:
     scripted.will_say(Said(200, {"tasks": [shown_task()], "cursor": None}))
     variables = environment(bin_folder, tmp_path, KKBIDA_URL=scripted.url)
     ours, theirs = pty.openpty()
     able = {**variables, "TERM": "xterm"}
-    process = subprocess.Popen([str(bin_folder / "kkbida"), "watch"], stdin=theirs, stdout=theirs, env=able)
+    process = subprocess.Popen(
+        [str(bin_folder / "kkbida"), "watch"],
+        stdin=theirs,
+        stdout=theirs,
+        env=able,
+        preexec_fn=_heeding_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    )
     os.close(theirs)
     _until(ours, shown_task()["task_id"][:8])
     process.send_signal(signal.SIGINT)
