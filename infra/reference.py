@@ -49,8 +49,16 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "Written by `python -m infra.reference` from the code; a test fails when it is out of date."
     yield "A running kkbida serves the same, for programs, at `/openapi.json` (OpenAPI 3.1)."
+    for part in (_asked, _tasks_taken, _channels_taken, _people_taken, _answered, _words_used):
+        yield from part()
+
+
+def _asked() -> Iterator[str]:
     yield from _section("Routes", ("method", "path", "what it does", "right", "answers", "refuses with"), _routes())
     yield from _section("Parameters", ("route", "parameter", "form", "meaning"), _parameters())
+
+
+def _tasks_taken() -> Iterator[str]:
     yield from _section("A task, as submitted", ("field", "form", "meaning"), _fields(TASK))
     yield from _section("`expect`", ("field", "form", "meaning"), _fields(EXPECT))
     yield from _section("`retry`", ("field", "form", "meaning"), _fields(RETRY))
@@ -69,12 +77,18 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "A member that is left out stays as it is; one that is null is taken away."
     yield from _section("Its `breaker`", ("field", "form", "meaning"), _fields(BREAKER))
+
+
+def _channels_taken() -> Iterator[str]:
     yield from _section("A channel, as submitted", ("field", "form", "meaning"), _fields(CHANNEL))
     yield ""
     yield f"A preview takes {', '.join(f'`{name}`' for name in PREVIEW.fields)} of these."
     yield ""
     yield f"A template's variables: {', '.join(f'`${{{name}}}`' for name in VARIABLES)}. Without one:"
     yield from _section("What a channel says by itself of one task", ("kind", "template"), _templates())
+
+
+def _people_taken() -> Iterator[str]:
     yield from _section("A caller, as submitted", ("field", "form", "meaning"), _fields(CALLER))
     yield from _section("An operator, as submitted", ("field", "form", "meaning"), _fields(OPERATOR))
     yield from _section("What is changed of an operator", ("field", "form", "meaning"), _fields(OPERATOR_CHANGES))
@@ -83,8 +97,14 @@ def _lines() -> Iterator[str]:
     for title, record in PREDECESSOR.items():
         yield from _section(title, ("field", "form", "meaning"), _fields(record))
     yield from _section("A signing secret, as submitted", ("field", "form", "meaning"), _fields(SIGNING_SECRET))
+
+
+def _answered() -> Iterator[str]:
     for shown in _shown():
         yield from _section(f"`{shown.name}`, as answered", ("member", "form", "meaning"), _members(shown))
+
+
+def _words_used() -> Iterator[str]:
     yield from _section("Rights", ("right", "what one may do"), _words(Right))
     yield from _section("Roles of operators", ("role", "what it may do"), _words(Role))
     yield from _section("Status of a task", ("status", "meaning"), _words(Status))
