@@ -71,10 +71,14 @@ class Identity:
         return source_app if self.source_app is None else self.source_app
 
     def key_of(self, index: int | None = None) -> str | None:
-        """The idempotency key of a signed submission that has none: the same request again is the same task."""
+        """The idempotency key of a signed submission that has none: the same request again is the same task.
+
+        A nonce belongs to its key, though idempotency keys belong to the app: two callers may have the same one.
+        """
         if self.nonce is None:
             return None
-        return f"nonce:{self.nonce}" if index is None else f"nonce:{self.nonce}:{index}"
+        of = f"nonce:{self.name}:{self.nonce}"
+        return of if index is None else f"{of}:{index}"
 
 
 NOBODY = Identity("nobody", "")
@@ -303,7 +307,7 @@ class Recent:
 
     def matches(self, given: str, kept: str, now: float) -> bool:
         """Whether the password that was given is the one that is kept."""
-        mark = hmac.digest(self._key, f"{kept} {given}".encode(), "sha256")
+        mark = hmac.digest(self._key, f"{kept} {given}".encode("utf-8", "surrogatepass"), "sha256")
         if 0 < self._until.get(mark, 0) - now <= self.SECONDS:
             return True
         if not operators.is_password(given, kept):

@@ -63,8 +63,8 @@ def read(headers: Mapping[str, str]) -> Signature:
             raise SignatureIncomplete(f"Signature-Input lacks the parameter {name}.")
     if given.get("alg", ALGORITHM) != ALGORITHM:
         raise SignatureIncomplete(f"The algorithm must be {ALGORITHM}.")
-    if len(given["nonce"]) > MOST_NONCE:
-        raise SignatureIncomplete(f"The nonce has more than {MOST_NONCE} characters.")
+    if len(given["nonce"]) > MOST_NONCE or " " in given["nonce"]:
+        raise SignatureIncomplete(f"The nonce must have {MOST_NONCE} characters at most, and no space.")
     return Signature(
         covered=tuple(item.strip('"') for item in re.findall(_STRING, sent[3])),
         created=_whole("created", given["created"]),

@@ -370,6 +370,16 @@ def test_a_replayed_batch_makes_no_second_task(here: Here) -> None:
     assert here.house.world.store.totals()["accepted"] == 3
 
 
+def test_the_same_nonce_of_two_keys_of_an_app_makes_two_tasks(here: Here) -> None:
+    other = here.caller("orders")
+    mine, theirs = here.ask("submit", TASK), here.ask("submit", TASK, by=other)
+    assert (mine[0], theirs[0]) == (202, 202)
+    assert mine[1]["task_id"] != theirs[1]["task_id"]
+    batch = {"tasks": [TASK]}
+    batches = [here.ask("submit_batch", batch, by=by, nonce="b")[1]["results"] for by in (here.me, other)]
+    assert len({results[0]["task"]["task_id"] for results in batches}) == 2
+
+
 def test_another_replayed_action_is_refused(here: Here) -> None:
     task_id = here.ask("submit", TASK)[1]["task_id"]
     path = {"task_id": task_id}

@@ -158,6 +158,7 @@ def test_a_task_id_makes_a_repetition_safe(old: Old) -> None:
         ({}, "198.51.100.1", 401),
         ({**USER, "password": "wrong"}, "198.51.100.1", 403),
         ({**USER, "password": "wrong"}, "192.0.2.7", 401),
+        ({**USER, "password": "half a pair: \ud800"}, "192.0.2.7", 401),
         ({**USER, "username": "nobody"}, "192.0.2.7", 401),
         ({"username": "admin"}, "192.0.2.7", 401),
         ({"password": "s3cret"}, "192.0.2.7", 401),

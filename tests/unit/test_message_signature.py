@@ -117,6 +117,7 @@ def test_what_is_sent_is_read_as_it_is() -> None:
         RIGHT + ';alg="hmac-sha512"',
         RIGHT + ";x=1e3",
         RIGHT.replace('"n"', '"' + "n" * 129 + '"'),
+        RIGHT.replace('"n"', '"n 1"'),
     ],
 )
 def test_what_cannot_be_read_is_told(parameters: str) -> None:
