@@ -271,8 +271,8 @@ MUTANTS = (
     Mutant(
         "a password once right is right for every user",
         "chalicelib/auth.py",
-        'f"{kept} {given}".encode()',
-        "given.encode()",
+        'f"{kept} {given}".encode("utf-8", "surrogatepass")',
+        'given.encode("utf-8", "surrogatepass")',
     ),
     # ── the same request twice ──
     Mutant(
