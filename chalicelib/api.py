@@ -836,7 +836,7 @@ ROUTES: Mapping[str, Route] = {
             cancel,
             TASKS,
             Right.RESEND,
-            Gives(200, "The task is called off.", show.HEADLINE),
+            Gives(200, "The task is cancelled.", show.HEADLINE),
             refuses=(WrongStatus,),
         ),
         Route(

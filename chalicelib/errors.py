@@ -309,12 +309,16 @@ class Kind(StrEnum):
 
 
 class SendFailed(KkbidaError):
-    """No reply came. `kind` says why; the message is one sentence for people, without secrets."""
+    """No reply came. `kind` says why; the message is one sentence for people, without secrets.
+
+    `phases`: milliseconds of each phase of the attempt, up to the one in which it failed (see `Attempt`).
+    """
 
     def __init__(self, kind: Kind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.phases: tuple[int | None, ...] = ()
 
 
 class LostLease(KkbidaError):

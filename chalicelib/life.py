@@ -252,7 +252,7 @@ def told(task: Task) -> Task:
 
 
 def cancel(task: Task, *, now: float, retention: float) -> Task:
-    """Called off. An attempt in flight is kept as interrupted: its effect is unknown, its reply changes nothing.
+    """Cancelled. An attempt in flight is kept as interrupted: its effect is unknown, its reply changes nothing.
 
     Its lease stands, so that a resend does not overlap with it.
     """

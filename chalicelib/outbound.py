@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, ip_address
+from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -38,7 +39,7 @@ from chalicelib.address import Address, forbidden
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.ports import Outgoing, Reply
 from chalicelib.settings import Settings
-from chalicelib.task import DEFAULT_PORTS
+from chalicelib.task import DEFAULT_PORTS, Phase
 
 Resolver = Callable[[str], Sequence[str]]
 """From a name to its addresses. Raises OSError when it has none."""
@@ -57,6 +58,9 @@ ASIDE = 262_144
 
 CHUNK = 65_536
 """Bytes of a body that are taken at a time."""
+
+ORDER = tuple(Phase)
+"""The phases of an exchange."""
 
 # urllib3 writes whole URLs, with the secrets in their queries, into its debug lines and warnings.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -89,11 +93,20 @@ class Outbound:
         Until the connection is up (TLS included) it takes `connect_timeout` at most, in all `outgoing.timeout`.
         A body that comes encoded is decoded, and capped as such.
         """
+        stopwatch = Stopwatch()
+        try:
+            return self._send(outgoing, stopwatch)
+        except SendFailed as failure:
+            failure.phases = stopwatch.laps()
+            raise
+
+    def _send(self, outgoing: Outgoing, stopwatch: Stopwatch) -> Reply:
         connect_by = Deadline.in_(min(self._settings.connect_timeout, outgoing.timeout))
         deadline = Deadline.in_(outgoing.timeout)
         aim = aim_at(outgoing.url, self._settings.ports)
         addresses = self._vetted(aim.host, connect_by)
-        trip = Trip(aim, addresses, connect_by=connect_by, deadline=deadline, limit=self._settings.read_limit)
+        limit = self._settings.read_limit
+        trip = Trip(aim, addresses, connect_by=connect_by, deadline=deadline, limit=limit, stopwatch=stopwatch)
         with _told(aim.host), closing(trip):
             return _exchange(_Adapter(self._pool(trip)), _prepared(outgoing, aim.url), trip)
 
@@ -179,6 +192,26 @@ class Deadline:
         return f"{self.seconds:g} s"
 
 
+class Stopwatch:
+    """When each phase of an exchange began, by a clock in seconds. It starts with the first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = {Phase.DNS: clock()}
+
+    def enter(self, phase: Phase) -> None:
+        """The phases before it are over. To enter one again changes nothing."""
+        if phase not in self._began:
+            self._began[phase] = self._clock()
+
+    def laps(self) -> tuple[int | None, ...]:
+        """Milliseconds of each phase so far, in their order; None: it was left out."""
+        moments = [*self._began.values(), self._clock()]
+        spans = (round((end - began) * 1000) for began, end in pairwise(moments))
+        took = dict(zip(self._began, spans, strict=True))
+        return tuple(took.get(phase) for phase in ORDER[: ORDER.index([*took][-1]) + 1])
+
+
 @dataclass(frozen=True, slots=True)
 class Aim:
     """A URL in the form that is sent, and its parts. `host` is ASCII, an IPv6 address stands without brackets."""
@@ -247,7 +280,8 @@ def _prepared(outgoing: Outgoing, url: str) -> requests.PreparedRequest:
 def _exchange(adapter: HTTPAdapter, request: requests.PreparedRequest, trip: Trip) -> Reply:
     with adapter.send(request, stream=True) as response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(status=response.status_code, headers=headers, body=_body(response, trip))
+        body = _body(response, trip)
+    return Reply(status=response.status_code, headers=headers, body=body, phases=trip.stopwatch.laps())
 
 
 def _body(response: requests.Response, trip: Trip) -> bytes:
@@ -295,11 +329,13 @@ class Trip:
     connect_by: Deadline
     deadline: Deadline
     limit: int
+    stopwatch: Stopwatch
     heard: int = 0
     connection: socket.socket | None = None
 
     def dial(self) -> socket.socket:
         """A connection to the first address that takes one. Each has an equal share of the time that is left."""
+        self.stopwatch.enter(Phase.CONNECT)
         failure = OSError()
         for tried, address in enumerate(self.addresses):
             try:
@@ -339,6 +375,7 @@ class Trip:
 
     def hear(self, count: int) -> None:
         """Count the bytes that came. Twice the body's limit leaves room for the framing of any honest reply."""
+        self.stopwatch.enter(Phase.READ)
         self.heard += count
         if self.heard > 2 * self.limit + ASIDE:
             raise self.too_large()
@@ -367,7 +404,8 @@ class _Socket(socket.socket):
     def recv_into(self, *args: Any) -> int:
         with self.trip.waiting(self):
             count = super().recv_into(*args)
-        self.trip.hear(count)
+        if count:
+            self.trip.hear(count)
         return count
 
     def send(self, *args: Any) -> int:
@@ -405,17 +443,20 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         try:
-            return self._trip.dial()
+            connection = self._trip.dial()
         except TimeoutError:
             raise self._trip.no_connection() from None
         except OSError as error:
             raise SendFailed(Kind.REFUSED, f"{self.host} took no connection: {error.strerror}.") from None
+        self._trip.stopwatch.enter(Phase.TLS if self._trip.aim.scheme == "https" else Phase.WAIT)
+        return connection
 
     def connect(self) -> None:
         """Connect; from here on every wait is bounded by the deadline."""
         super().connect()
         assert isinstance(self.sock, _Socket)
         self.sock.trip, self._trip.connection = self._trip, self.sock
+        self._trip.stopwatch.enter(Phase.WAIT)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

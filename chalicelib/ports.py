@@ -565,11 +565,15 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back: any complete HTTP reply, redirects included. Header names are in lower case."""
+    """What came back: any complete HTTP reply, redirects included. Header names are in lower case.
+
+    `phases`: as in `Attempt`; empty when nobody looked at the clock.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    phases: tuple[int | None, ...] = field(default=(), compare=False)
 
 
 class Http(Protocol):

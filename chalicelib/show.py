@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ from chalicelib.task import (
     Notice,
     NoticeStatus,
     Operator,
+    Phase,
     Policy,
     Request,
     Resend,
@@ -214,6 +216,17 @@ def _policy(policy: Policy) -> dict[str, Json]:
     }
 
 
+PHASES = Shown(
+    name="Phases",
+    fields={
+        "dns": Field(OrNull(COUNT), "Milliseconds until the host's name was looked up."),
+        "connect": Field(OrNull(COUNT), "Milliseconds until it had a connection."),
+        "tls": Field(OrNull(COUNT), "Milliseconds until that was secured; null without https."),
+        "wait": Field(OrNull(COUNT), "Milliseconds from then to the reply's first byte: the receiver's own time."),
+        "read": Field(OrNull(COUNT), "Milliseconds from there to the reply's end."),
+    },
+)
+
 ATTEMPT = Shown(
     name="Attempt",
     fields={
@@ -229,6 +242,9 @@ ATTEMPT = Shown(
         "reply_bytes": Field(OrNull(COUNT), "Bytes that all of it would take."),
         "reply_truncated": Field(Flag(), "Whether more came than is shown."),
         "wait": Field(OrNull(AMOUNT), "Seconds until the next try that were decided then."),
+        "phases": Field(
+            OrNull(PHASES), "What its time went into; the last that is not null is the one in which it ended."
+        ),
     },
 )
 
@@ -262,6 +278,7 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
         "reply_bytes": attempt.reply_bytes,
         "reply_truncated": attempt.reply_truncated,
         "wait": attempt.wait,
+        "phases": dict(zip_longest(Phase, attempt.phases)) if attempt.phases else None,
     }
 
 

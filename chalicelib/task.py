@@ -148,6 +148,16 @@ def target_of(url: str) -> str:
     return f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
 
+class Phase(StrEnum):
+    """What an attempt spends its time on, in this order."""
+
+    DNS = "dns"  # the host's name is looked up
+    CONNECT = "connect"  # a connection is made
+    TLS = "tls"  # and secured: https only
+    WAIT = "wait"  # the request is sent, and the receiver thinks
+    READ = "read"  # the reply is read, from its first byte to its end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try at a task; kept, never overwritten.
@@ -155,6 +165,7 @@ class Attempt:
     `number` counts within `round`, from 1. `fence` counts every claim of the task's life.
     `reply` is what was kept of the reply's body, as text; `reply_bytes` how long it was in all, in UTF-8;
     `wait` the seconds until the next try that were decided then, None when there is none.
+    `phases`: milliseconds of each `Phase`, up to the one in which it ended; None: it had no such phase.
     """
 
     number: int
@@ -169,6 +180,7 @@ class Attempt:
     reply: str | None = None
     reply_bytes: int | None = None
     wait: float | None = None
+    phases: tuple[int | None, ...] = ()
 
     @property
     def reply_truncated(self) -> bool:

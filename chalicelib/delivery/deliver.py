@@ -83,13 +83,13 @@ def _try_once(world: World, task: Task, keys: Sequence[bytes]) -> tuple[Attempt,
     try:
         reply = world.http.send(compose(task, now=started, most_seconds=world.settings.max_timeout, keys=keys))
     except SendFailed as failure:
-        return _ended(world, task, started, no_reply(failure)), None
-    attempt = _ended(world, task, started, judge(task.request.expect, reply))
+        return _ended(world, task, started, no_reply(failure), failure.phases), None
+    attempt = _ended(world, task, started, judge(task.request.expect, reply), reply.phases)
     kept, length = excerpt(reply, world.settings.keep_limit)
     return evolve(attempt, status_code=reply.status, reply=kept, reply_bytes=length), reply
 
 
-def _ended(world: World, task: Task, started: float, judgement: Judgement) -> Attempt:
+def _ended(world: World, task: Task, started: float, judgement: Judgement, phases: tuple[int | None, ...]) -> Attempt:
     return Attempt(
         number=task.number,
         round=task.round,
@@ -99,6 +99,7 @@ def _ended(world: World, task: Task, started: float, judgement: Judgement) -> At
         verdict=judgement.verdict,
         kind=judgement.kind,
         reason=judgement.reason,
+        phases=phases,
     )
 
 

@@ -3,6 +3,7 @@ import { number, t } from "../i18n.js";
 import { duration, local, size } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
 import { Foreign, None, Raw, When } from "./bits.js";
+import { Phases } from "./phases.js";
 import { Verdict } from "./timeline.js";
 
 export function AttemptDetail({ attempt }) {
@@ -22,6 +23,7 @@ export function AttemptDetail({ attempt }) {
       <dd><${Began} at=${attempt.started_at} /></dd>
       <dt>${t("attempt.duration")}</dt>
       <dd>${attempt.duration_ms === null ? html`<${None} />` : duration(attempt.duration_ms / 1000)}</dd>
+      ${attempt.phases && html`<dt>${t("attempt.phases")}</dt><dd><${Phases} attempt=${attempt} /></dd>`}
       ${attempt.wait !== null && html`<dt>${t("attempt.wait")}</dt><dd>${duration(attempt.wait)}</dd>`}
     </dl>
     <h3>${t("attempt.reply")}</h3>

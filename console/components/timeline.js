@@ -5,6 +5,7 @@ import { duration } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
 import { Badge, Countdown, Foreign, When } from "./bits.js";
 import { isFinal } from "./actions.js";
+import { PhaseBar } from "./phases.js";
 
 /** How the URL names an attempt: round and number. */
 export function nameOf(attempt) {
@@ -50,6 +51,7 @@ function Event({ attempt, before, chosen }) {
           ${attempt.started_at && html`<${When} time=${attempt.started_at} />`}
           ${attempt.duration_ms !== null && ` · ${duration(attempt.duration_ms / 1000)}`}
         </small>
+        <${PhaseBar} attempt=${attempt} />
       </a>
     </li>
     ${

@@ -73,6 +73,19 @@ def test_the_newest_attempt_is_chosen_and_another_is_in_the_url(desk: Desk) -> N
     expect(desk.page.get_by_role("heading", name="Attempt 1")).to_be_visible()
 
 
+def test_an_attempt_says_what_its_time_went_into_and_where_it_ended(desk: Desk) -> None:
+    task_id = desk.exhausted("/hang/20", timeout=1)
+    desk.open(f"tasks/{task_id}")
+    expect(desk.page.locator(".legend.phases li")).to_have_text(
+        [
+            re.compile(r"look-up \d+ ms$"),
+            re.compile(r"connection \d+ ms$"),
+            re.compile(r"receiver [\d,]+ ms ended here$"),
+        ]
+    )
+    expect(desk.page.locator(".timeline svg.phases rect.wait")).to_have_count(1)
+
+
 def test_the_timeline_has_attempts_waits_and_rounds(desk: Desk) -> None:
     task_id = desk.exhausted(retry={"schedule": [0.2]})
     desk.api("POST", f"/v1/tasks/{task_id}/resend", {"url": f"{desk.receiver}/ok"})

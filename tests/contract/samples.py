@@ -78,6 +78,7 @@ def attempt(of: Task, verdict: Verdict = Verdict.FAILED, **changes: Any) -> Atte
         reply="success" if ok else "busy",
         reply_bytes=7 if ok else 4,
         wait=None if ok else 60,
+        phases=(2, 11, None, 100, 1),
     )
     return evolve(plain, **changes)
 

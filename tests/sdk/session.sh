@@ -29,7 +29,7 @@ kkbida list --status exhausted
 kkbida resend "$lost" --to-url "$RECEIVER/ok"
 kkbida watch "$lost" --every 0.1
 
-echo "== one for later, which is called off"
+echo "== one for later, which is cancelled"
 later=$(kkbida submit "$RECEIVER/ok" --delay 7200 --key shop-7)
 [ "$later" = "$(kkbida submit "$RECEIVER/ok" --delay 7200 --key shop-7)" ]
 kkbida cancel "$later"

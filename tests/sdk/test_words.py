@@ -43,6 +43,9 @@ def attempt(number: int, verdict: str | None = "failed", *, at: float | None = 0
     }
 
 
+PHASES = {"dns": 2, "connect": 11, "tls": None, "wait": 1800, "read": None}
+
+
 def notice(status: str, number: int = 1) -> dict[str, Any]:
     return {
         "notice_id": f"n-{number}",
@@ -106,12 +109,12 @@ SENTENCES = {
         "status": "exhausted",
         **FAILED,
     },
-    "Called off by ann, 1 min 30 s ago, after 2 attempts.": {
+    "Cancelled by ann, 1 min 30 s ago, after 2 attempts.": {
         "status": "cancelled",
         **FAILED,
         "audit": [audit("cancel", -80)],
     },
-    "Called off after 0 attempts.": {"status": "cancelled"},
+    "Cancelled after 0 attempts.": {"status": "cancelled"},
     "It is frozen.": {"status": "frozen"},
 }
 
@@ -126,7 +129,7 @@ def test_a_life_is_told_in_its_order_with_all_that_happened() -> None:
         task(
             status="exhausted",
             attempts=[
-                attempt(1, at=0.1, reply="down\x1b[2J", reply_truncated=True),
+                attempt(1, at=0.1, reply="down\x1b[2J", reply_truncated=True, phases=PHASES),
                 attempt(2, at=2, reason=None),
                 attempt(1, None, at=70, round=2),
             ],
@@ -142,7 +145,7 @@ def test_a_life_is_told_in_its_order_with_all_that_happened() -> None:
         ("resend by ann from 192.0.2.7", ""),
         ("attempt 1 of round 2 is on its way", ""),
     ]
-    assert list(told[1].more) == ["reply: down\x1b[2J...", "waits 2 s"]
+    assert list(told[1].more) == ["reply: down\x1b[2J...", "spent dns 2 ms, connect 11 ms, wait 1.8 s", "waits 2 s"]
     assert list(told[4].more) == ["round=2"]
 
 

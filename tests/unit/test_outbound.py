@@ -26,11 +26,11 @@ from hypothesis import strategies as st
 from chalicelib.address import Address
 from chalicelib.delivery.compose import compose
 from chalicelib.errors import Kind, SendFailed
-from chalicelib.outbound import MOST_LOOK_UPS, Outbound, aim_at
+from chalicelib.outbound import MOST_LOOK_UPS, Outbound, Stopwatch, aim_at
 from chalicelib.ports import Outgoing, Reply
 from chalicelib.settings import load
 from chalicelib.submission import read
-from chalicelib.task import Json
+from chalicelib.task import Json, Phase
 from tests.cases import share
 from tests.unit.makers import NOON, SETTINGS, task
 from tests.unit.plainly import is_reachable
@@ -49,6 +49,16 @@ Answer = Callable[[socket.socket], None]
 
 def says(reply: bytes) -> Answer:
     return lambda connection: connection.sendall(reply)
+
+
+def pauses(seconds: float, reply: bytes) -> Answer:
+    """Replies after a while, unless the other side hangs up first."""
+
+    def answer(connection: socket.socket) -> None:
+        select.select([connection], [], [], seconds)
+        connection.sendall(reply)
+
+    return answer
 
 
 def drips(first: bytes, drop: bytes) -> Answer:
@@ -475,7 +485,7 @@ def test_an_encrypted_attempt_ends_with_its_time(
     receive: Receive, answer: Answer, kind: Kind, authority: trustme.CA
 ) -> None:
     receiver = receive(answer, context=serving(authority, "127.0.0.1"))
-    assert failure(outbound(context=trusting(authority)), post(receiver.url, timeout=SHORT)).kind is kind
+    assert failure(outbound(context=trusting(authority)), post(receiver.url, timeout=3 * SHORT)).kind is kind
     assert receiver.hung_up.wait(10)
 
 
@@ -531,6 +541,70 @@ def test_a_handshake_that_drips_ends_with_the_connect_cap() -> None:
         failed = failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=SHORT))
         assert failed.kind is Kind.CONNECT_TIMEOUT
         dripping.join()
+
+
+# ── what the time went into ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_stopwatch_tells_what_each_phase_took_up_to_the_one_in_which_it_ended() -> None:
+    moments = iter([5.0, 5.002, 5.013, 5.9, 6.0])
+    stopwatch = Stopwatch(lambda: next(moments))
+    for phase in (Phase.CONNECT, Phase.WAIT, Phase.WAIT, Phase.READ):
+        stopwatch.enter(phase)
+    assert stopwatch.laps() == (2, 11, None, 887, 100)
+
+
+def test_a_stopwatch_that_was_stopped_in_its_first_phase_tells_of_that_one() -> None:
+    moments = iter([5.0, 6.5])
+    assert Stopwatch(lambda: next(moments)).laps() == (1500,)
+
+
+def test_a_reply_says_what_each_phase_took(receive: Receive) -> None:
+    reply = outbound().send(post(receive(pauses(0.05, OK)).url))
+    dns, connect, tls, wait, read = reply.phases
+    assert None not in (dns, connect, wait, read)
+    assert tls is None
+    assert wait is not None
+    assert wait >= 45
+
+
+def test_a_reply_over_tls_says_what_the_handshake_took(receive: Receive, authority: trustme.CA) -> None:
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    phases = outbound(context=trusting(authority)).send(post(receiver.url)).phases
+    assert len(phases) == len(Phase)
+    assert None not in phases
+
+
+def ended_in(failed: SendFailed) -> Phase:
+    return list(Phase)[len(failed.phases) - 1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "phase"),
+    [
+        pytest.param(says_nothing, Phase.WAIT, id="silence"),
+        pytest.param(says(b""), Phase.WAIT, id="hung up without a word"),
+        pytest.param(says(b"H"), Phase.READ, id="a byte, then silence"),
+    ],
+)
+def test_a_failure_says_in_which_phase_the_receiver_failed(receive: Receive, answer: Answer, phase: Phase) -> None:
+    failed = failure(outbound(), post(receive(answer).url, timeout=SHORT))
+    assert ended_in(failed) is phase
+
+
+def test_a_failure_says_that_it_never_had_an_address_a_connection_or_a_secure_one(receive: Receive) -> None:
+    assert ended_in(failure(outbound(resolve=names()), post("http://partner.example/"))) is Phase.DNS
+    assert ended_in(failure(outbound(), post("http://10.0.0.1/"))) is Phase.DNS
+    with deaf("127.0.0.1") as port:
+        assert ended_in(failure(outbound(), post(f"http://127.0.0.1:{port}/", timeout=SHORT))) is Phase.CONNECT
+    silent = receive(says_nothing)
+    https = silent.url.replace("http", "https")
+    assert ended_in(failure(outbound(), post(https, timeout=SHORT))) is Phase.TLS
+
+
+def test_the_time_of_an_attempt_that_ended_with_its_time_is_all_accounted_for(receive: Receive) -> None:
+    failed = failure(outbound(), post(receive(says_nothing).url, timeout=SHORT))
+    assert sum(took or 0 for took in failed.phases) >= 1000 * SHORT - len(Phase)
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────

@@ -113,6 +113,7 @@ ATTEMPTS = every_field(
     reply=st.none() | TEXT,
     reply_bytes=st.none() | COUNTS,
     wait=st.none() | TIMES,
+    phases=st.lists(st.none() | COUNTS, max_size=5).map(tuple),
 )
 TASKS = every_field(
     Task,

@@ -207,6 +207,7 @@ ATTEMPT = Attempt(
     reply="上",
     reply_bytes=6,
     wait=45.5,
+    phases=(12, 11, None, 1777),
 )
 
 
@@ -225,7 +226,13 @@ def test_an_attempt_shows_when_how_long_what_came_back_and_the_verdict() -> None
         "reply_bytes": 6,
         "reply_truncated": True,
         "wait": 45.5,
+        "phases": {"dns": 12, "connect": 11, "tls": None, "wait": 1777, "read": None},
     }
+
+
+def test_an_attempt_that_nobody_timed_has_no_phases() -> None:
+    [seen] = show.whole(task(), [evolve(ATTEMPT, phases=())], [], [], now=NOON)["attempts"]
+    assert seen["phases"] is None
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,11 @@ def _read(name: str, value: Json) -> Any:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a task. Without a `verdict` it is on its way; `wait`: seconds until the next, as decided then."""
+    """One try at a task. Without a `verdict` it is on its way; `wait`: seconds until the next, as decided then.
+
+    `phases`: milliseconds that went into `dns`, `connect`, `tls`, `wait` (the receiver's own time) and `read`; the last
+    that is not None is the one in which it ended.
+    """
 
     number: int
     round: int
@@ -193,6 +197,7 @@ class Attempt:
     reply: str | None = field(repr=False)
     reply_truncated: bool
     wait: float | None
+    phases: Mapping[str, int | None] | None = None
 
 
 @dataclass(frozen=True)

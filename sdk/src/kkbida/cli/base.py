@@ -47,7 +47,7 @@ class Exit(IntEnum):
 
 EXITS = {
     Exit.OK: "done",
-    Exit.FAILED: "the task was exhausted, called off or not final in time; or some of many were not taken",
+    Exit.FAILED: "the task was exhausted, cancelled or not final in time; or some of many were not taken",
     Exit.USAGE: "the command is not right, or a profile cannot be used",
     Exit.REFUSED: "kkbida refused it",
     Exit.NOT_FOUND: "there is no such thing",

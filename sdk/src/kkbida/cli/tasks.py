@@ -525,7 +525,7 @@ def resend_sentence(resend: Mapping[str, Json]) -> str:
 def cancel(here: Here, task_id: str) -> None:
     """Call a live task off."""
     task = here.client().cancel(task_id)
-    here.voice.one(task.shown, f"{task.task_id} is called off.")
+    here.voice.one(task.shown, f"{task.task_id} is cancelled.")
 
 
 @click.command("deliver-now", cls=Command, examples="kkbida deliver-now 0b5e7c1e-5a3c-4d7e-9a2f-1c0ffee15bad")
