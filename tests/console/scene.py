@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,7 @@ from chalicelib.auth import Identity
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.ports import Outgoing, Reply
-from tests.house import House, reply
+from tests.house import Answerer, House, reply
 
 HOUR = 3600
 HOURS = 23
@@ -132,14 +133,37 @@ def _partners(house: House, dice: Random, start: float) -> None:
     def robot(_: Outgoing) -> Reply:
         return reply(200, '{"errcode":0,"errmsg":"ok","code":0}')
 
+    def crm(_: Outgoing) -> Reply:
+        return reply(204 if took(0.03, 0.1) else 200, "")
+
     house.outside.answers = {
-        "https://billing.example": billing,
-        "https://erp.customer.example": erp,
-        "https://warehouse.example": warehouse,
-        "https://crm.example": lambda _: reply(204 if took(0.01, 0.1) else 200, ""),
+        "https://billing.example": _timed(house, billing),
+        "https://erp.customer.example": _timed(house, erp),
+        "https://warehouse.example": _timed(house, warehouse),
+        "https://crm.example": _timed(house, crm),
         "https://oapi.dingtalk.com": robot,
         "https://open.feishu.cn": robot,
     }
+
+
+def _timed(house: House, answer: Answerer) -> Answerer:
+    """The same answers, with what their time went into: a little for the way, the rest for the partner."""
+    dice = Random(12)
+
+    def timed(outgoing: Outgoing) -> Reply:
+        began = house.clock.at
+        way = dice.randint(0, 3), dice.randint(1, 6), dice.randint(3, 9)
+
+        def spent() -> tuple[int, ...]:
+            return *way, max(0, round((house.clock.at - began) * 1000) - sum(way))
+
+        try:
+            return replace(answer(outgoing), phases=(*spent(), 0))
+        except SendFailed as failure:
+            failure.phases = spent()
+            raise
+
+    return timed
 
 
 def _last_minutes(house: House, dice: Random) -> None:
