@@ -20,11 +20,14 @@ export function now() {
   return Date.now() + ahead;
 }
 
-/** A refusal as RFC 9457 has it, or our own word for no answer at all: status 0, code `offline`. */
+/**
+ * A refusal as RFC 9457 has it, or our own word for no answer at all: status 0, code `offline`. A detail that says no more
+ * than the title is left out.
+ */
 export class Problem extends Error {
   constructor({ status = 0, code = "offline", title = "", detail = "", errors = [] } = {}, retryAfter = null) {
     super(`${code}: ${detail || title}`);
-    Object.assign(this, { status, code, title, detail, errors, retryAfter });
+    Object.assign(this, { status, code, title, detail: detail === title ? "" : detail, errors, retryAfter });
   }
 
   /** What the code means, in the language that is shown. */

@@ -1,4 +1,5 @@
 // Words: two flat files with equal keys. `{name}` in a text is filled in; a key with `.one` and `.other` has a plural.
+import { learn } from "./said.js";
 import { remember, remembered } from "./storage.js";
 import { watched } from "./watched.js";
 
@@ -11,10 +12,19 @@ let words = {};
 
 /** Show that language from now on. */
 export async function speak(wanted) {
-  const reply = await fetch(`locales/${wanted}.json`);
-  words = await reply.json();
+  const [ours, theirs] = await Promise.all([
+    textsOf(`locales/${wanted}.json`),
+    wanted === "en" ? {} : textsOf(`said/${wanted}.json`),
+  ]);
+  words = ours;
+  learn(theirs);
   document.documentElement.lang = wanted === "zh" ? "zh-CN" : wanted;
   language.set(wanted);
+}
+
+async function textsOf(path) {
+  const reply = await fetch(path);
+  return reply.json();
 }
 
 export function chooseLanguage(wanted) {

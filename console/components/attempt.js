@@ -2,7 +2,7 @@
 import { number, t } from "../i18n.js";
 import { duration, local, size } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
-import { Foreign, None, Raw, When } from "./bits.js";
+import { None, Raw, Said, When } from "./bits.js";
 import { Phases } from "./phases.js";
 import { Verdict } from "./timeline.js";
 
@@ -10,7 +10,7 @@ export function AttemptDetail({ attempt }) {
   return html`<dl class="facts">
       <dt>${t("attempt.verdict")}</dt>
       <dd><${Verdict} attempt=${attempt} /></dd>
-      ${attempt.reason && html`<dt>${t("attempt.reason")}</dt><dd><${Foreign} text=${attempt.reason} /></dd>`}
+      ${attempt.reason && html`<dt>${t("attempt.reason")}</dt><dd><${Said} text=${attempt.reason} /></dd>`}
       ${
         attempt.kind &&
         attempt.kind !== "reply" &&

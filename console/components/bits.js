@@ -1,5 +1,6 @@
 // The small things that every page uses.
-import { t } from "../i18n.js";
+import { language, speaks, t } from "../i18n.js";
+import { told } from "../said.js";
 import { duration, exact, relative, useNow } from "../time.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { say } from "./announce.js";
@@ -43,6 +44,17 @@ export function Status({ task }) {
 /** Text of strangers: isolated, so that no letter that turns writing around can touch what stands beside it. */
 export function Foreign({ text }) {
   return html`<bdi>${visible(text)}</bdi>`;
+}
+
+/** What the server says, in the language that is shown. What nobody has translated stays English, and is marked so. */
+export function Said({ text }) {
+  const shown = told(text);
+  return html`<bdi lang=${shown === text && language.get() !== "en" ? "en" : null}>${visible(shown)}</bdi>`;
+}
+
+/** Why tasks fail, as the API groups by it: a kind of failure, or the rule that did not hold. */
+export function Why({ error }) {
+  return speaks(`kind.${error}`) ? t(`kind.${error}`) : html`<${Said} text=${error} />`;
 }
 
 /** Control characters, and those that are invisible or turn the direction of writing. */
@@ -92,10 +104,10 @@ export function Refusal({ problem }) {
   if (!problem || problem.code === "offline") return null;
   return html`<div class="refusal" role="alert">
     <p><strong>${problem.meaning}</strong></p>
-    ${problem.detail && html`<p>${problem.detail}</p>`}
+    ${problem.detail && html`<p><${Said} text=${problem.detail} /></p>`}
     ${
       problem.errors.length > 0 &&
-      html`<ul>${problem.errors.map((fault) => html`<li><code>${fault.pointer}</code> ${fault.detail}</li>`)}</ul>`
+      html`<ul>${problem.errors.map((fault) => html`<li><code>${fault.pointer}</code> <${Said} text=${fault.detail} /></li>`)}</ul>`
     }
     ${problem.retryAfter && html`<p>${t("problem.retry_after", { wait: duration(problem.retryAfter) })}</p>`}
   </div>`;

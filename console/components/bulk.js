@@ -4,7 +4,7 @@ import { many, number, t } from "../i18n.js";
 import { to } from "../router.js";
 import { html, useState } from "../vendor/htm-preact.js";
 import { useAction, useLoaded } from "../work.js";
-import { Loaded, Refusal } from "./bits.js";
+import { Loaded, Refusal, Why } from "./bits.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { Input, useForm } from "./fields.js";
 
@@ -63,10 +63,15 @@ function Ask({ filter, begin, onClose }) {
 /** Which tasks, in words. */
 export function Sieve({ filter }) {
   const shown = Object.entries({ status: "exhausted", ...filter });
-  const word = (name, value) => (name === "status" ? t(`status.${value}`) : value);
   return html`<dl class="facts">
-    ${shown.map(([name, value]) => html`<dt>${t(`filter.${name}`)}</dt><dd>${word(name, value)}</dd>`)}
+    ${shown.map(([name, value]) => html`<dt>${t(`filter.${name}`)}</dt><dd>${wordOf(name, value)}</dd>`)}
   </dl>`;
+}
+
+/** What a filter asks for, in words. */
+export function wordOf(name, value) {
+  if (name === "status") return t(`status.${value}`);
+  return name === "error" ? html`<${Why} error=${value} />` : value;
 }
 
 /** How far it is. To close the dialog does not stop it. */

@@ -2,6 +2,7 @@
 import { t } from "../i18n.js";
 import { html, useState } from "../vendor/htm-preact.js";
 import { useId } from "../work.js";
+import { Said } from "./bits.js";
 
 /**
  * The values of a form: `bind(name)` gives a field what it needs.
@@ -31,7 +32,7 @@ export function Input({ of, label, hint, problem, rows, mono, pointer = `/${of.n
   return html`<div class="field">
     <label for=${id}>${label}${rest.required && html` <span class="required">${t("required")}</span>`}</label>
     ${rows ? html`<textarea rows=${rows} spellcheck=${false} ...${shared} />` : html`<input ...${shared} />`}
-    ${(hint || fault) && html`<p class="hint" id="${id}-says">${fault ? html`<span class="fault">${fault}</span>` : hint}</p>`}
+    ${(hint || fault) && html`<p class="hint" id="${id}-says">${fault ? html`<span class="fault"><${Said} text=${fault} /></span>` : hint}</p>`}
   </div>`;
 }
 

@@ -6,6 +6,7 @@ import { place } from "../router.js";
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { act, legal } from "./actions.js";
 import { say } from "./announce.js";
+import { Said } from "./bits.js";
 import { isSievable } from "./bulk.js";
 
 const AT_ONCE = 4;
@@ -70,7 +71,7 @@ function Outcome({ of, close }) {
     ${
       of.refused.length > 0 &&
       html`<ul class="refusals">
-        ${of.refused.map(([task, problem]) => html`<li><code>${task.task_id}</code> ${problem.detail || problem.meaning}</li>`)}
+        ${of.refused.map(([task, problem]) => html`<li><code>${task.task_id}</code> ${problem.detail ? html`<${Said} text=${problem.detail} />` : problem.meaning}</li>`)}
       </ul>`
     }
   </div>`;

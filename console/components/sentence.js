@@ -1,5 +1,6 @@
 // Where a task stands, in one plain sentence.
 import { list, number, t } from "../i18n.js";
+import { told } from "../said.js";
 import { duration, relative } from "../time.js";
 
 /** `present`: milliseconds since the epoch. */
@@ -10,18 +11,27 @@ export function sentence(task, present) {
   if (task.status === "cancelled")
     return t("sentence.cancelled", { when: relative(task.updated_at, present), ...count(task) });
   if (last && !last.verdict) return t("sentence.running", { ...count(task), since: since(last, present) });
-  return [failure(task, last), next(task, present)].filter(Boolean).join(" ");
+  return joined(failure(task, last), next(task, present));
 }
 
 function exhausted(task, last) {
-  const why = t("sentence.exhausted", { ...count(task), why: task.because ?? "" });
-  const told = task.notices.filter((notice) => notice.round === task.round && notice.status === "delivered");
-  return [why, last?.reason && t("sentence.last", { why: last.reason }), toldOf(task, told)].filter(Boolean).join(" ");
+  const why = t("sentence.exhausted", { ...count(task), why: clause(task.because ?? "") });
+  const taken = task.notices.filter((notice) => notice.round === task.round && notice.status === "delivered");
+  return joined(why, last?.reason && t("sentence.last", { why: clause(last.reason) }), toldOf(task, taken));
+}
+
+function joined(...sentences) {
+  return sentences.filter(Boolean).join(t("sentence.between"));
+}
+
+/** A sentence of the server's as a part of one of ours, which has a full stop of its own. */
+function clause(text) {
+  return told(text).replace(/\.$/, "");
 }
 
 /** Who was told that it is out of tries; that nobody was is worth a word too. */
-function toldOf(task, told) {
-  if (told.length) return t("sentence.told", { who: list(told.map((notice) => t(`channel.${notice.kind}`))) });
+function toldOf(task, taken) {
+  if (taken.length) return t("sentence.told", { who: list(taken.map((notice) => t(`channel.${notice.kind}`))) });
   return task.notices.some((notice) => notice.round === task.round) ? null : t("sentence.nobody");
 }
 
@@ -45,7 +55,7 @@ function failure(task, last) {
   if (!last || last.round !== task.round) return null;
   const took = last.duration_ms === null ? "" : t("sentence.after", { time: duration(last.duration_ms / 1000) });
   const key = last.verdict === "interrupted" ? "sentence.interrupted" : "sentence.failed";
-  return t(key, { ...count(task), why: last.reason ?? t(`kind.${last.kind}`), took });
+  return t(key, { ...count(task), why: last.reason ? clause(last.reason) : t(`kind.${last.kind}`), took });
 }
 
 function next(task, present) {

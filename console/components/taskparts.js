@@ -1,10 +1,11 @@
 // The parts of a task's page below its timeline: what was submitted, who was told, what operators did.
-import { list, number, t } from "../i18n.js";
+import { list, number, speaks, t } from "../i18n.js";
 import { isJson } from "../json.js";
 import { to } from "../router.js";
+import { told } from "../said.js";
 import { duration, local } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
-import { Badge, Foreign, None, Raw, When } from "./bits.js";
+import { Badge, Foreign, None, Raw, Said, When } from "./bits.js";
 import { Table } from "./table.js";
 
 export function Facts({ task }) {
@@ -126,7 +127,7 @@ function noticeColumns() {
     [t("notices.channel"), (it) => t(`channel.${it.kind}`)],
     [t("notices.tasks"), (it) => (it.tasks === null ? t("notices.gathers") : number(it.tasks)), "number"],
     [t("notices.tries"), (it) => number(it.tries), "number"],
-    [t("notices.reason"), (it) => (it.reason ? html`<${Foreign} text=${it.reason} />` : html`<${None} />`)],
+    [t("notices.reason"), (it) => (it.reason ? html`<${Said} text=${it.reason} />` : html`<${None} />`)],
     [t("notices.when"), (it) => html`<${When} time=${it.ended_at ?? it.created_at} />`],
   ];
 }
@@ -148,10 +149,11 @@ export function Trail({ audits }) {
 }
 
 export function actionWord(action) {
-  return html`<code>${action}</code>`;
+  return speaks(`does.${action}`) ? t(`does.${action}`) : html`<code>${action}</code>`;
 }
 
-/** What an action changed, as JSON. */
+/** What an action changed, as JSON; of one that was refused, why. */
 export function Details({ of }) {
-  return hasMembers(of) ? html`<code class="detail">${JSON.stringify(of)}</code>` : null;
+  const shown = of.why ? { ...of, why: told(of.why) } : of;
+  return hasMembers(of) ? html`<code class="detail">${JSON.stringify(shown)}</code>` : null;
 }

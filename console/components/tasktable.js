@@ -1,9 +1,10 @@
 // Tasks as a table; on a phone each row is a card.
 import { number, t } from "../i18n.js";
 import { to } from "../router.js";
+import { told } from "../said.js";
 import { html, useState } from "../vendor/htm-preact.js";
 import { ActionButton, legal } from "./actions.js";
-import { Countdown, Foreign, None, Refusal, Status, When } from "./bits.js";
+import { Countdown, Foreign, None, Refusal, Said, Status, When } from "./bits.js";
 
 /** `selection`: from `useSelection`; none where nothing can be ticked. */
 export function TaskTable({ rows, selection, after }) {
@@ -86,6 +87,6 @@ function Next({ task }) {
     ${task.next_try_at && !task.gone && html`<${Countdown} until=${task.next_try_at} />`}
     ${task.held && html`<span>${t(`held.${task.held}`)}</span>`}
     ${task.waits_in_line && html`<span>${t("task.in_line")}</span>`}
-    ${task.last_reason && html`<small class="reason" title=${task.last_reason}><${Foreign} text=${task.last_reason} /></small>`}
+    ${task.last_reason && html`<small class="reason" title=${told(task.last_reason)}><${Said} text=${task.last_reason} /></small>`}
   </div>`;
 }

@@ -3,7 +3,7 @@ import { number, t } from "../i18n.js";
 import { here } from "../router.js";
 import { duration } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
-import { Badge, Countdown, Foreign, When } from "./bits.js";
+import { Badge, Countdown, Said, When } from "./bits.js";
 import { isFinal } from "./actions.js";
 import { PhaseBar } from "./phases.js";
 
@@ -46,7 +46,7 @@ function Event({ attempt, before, chosen }) {
           <strong>${number(attempt.number)}</strong> <${Verdict} attempt=${attempt} />
           ${attempt.status_code && html`<code>${attempt.status_code}</code>`}
         </span>
-        <span class="body">${attempt.verdict !== "delivered" && attempt.reason && html`<${Foreign} text=${attempt.reason} />`}</span>
+        <span class="body">${attempt.verdict !== "delivered" && attempt.reason && html`<${Said} text=${attempt.reason} />`}</span>
         <small>
           ${attempt.started_at && html`<${When} time=${attempt.started_at} />`}
           ${attempt.duration_ms !== null && ` · ${duration(attempt.duration_ms / 1000)}`}

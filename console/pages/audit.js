@@ -5,7 +5,7 @@ import { Input, useForm } from "../components/fields.js";
 import { Paging } from "../components/paging.js";
 import { Table } from "../components/table.js";
 import { Details, actionWord } from "../components/taskparts.js";
-import { t } from "../i18n.js";
+import { speaks, t } from "../i18n.js";
 import { change, here, place, to } from "../router.js";
 import { fromInput, toInput } from "../time.js";
 import { html, useEffect } from "../vendor/htm-preact.js";
@@ -86,8 +86,9 @@ function Subject({ of, action }) {
     ${ON_TASKS.includes(action) && html`<small><a href=${to(["tasks", of])}>${t("audit.open")}</a></small>`}`;
 }
 
+/** Done, or the code that it was refused with, in words. */
 function Result({ of }) {
-  return of === "done"
-    ? html`<${Badge} of="delivered" word=${t("audit.done")} />`
-    : html`<${Badge} of="failed" word=${of} />`;
+  if (of === "done") return html`<${Badge} of="delivered" word=${t("audit.done")} />`;
+  const word = speaks(`problem.${of}`) ? t(`problem.${of}`) : of;
+  return html`<${Badge} of="failed" word=${word} means=${of} />`;
 }

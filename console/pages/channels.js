@@ -1,7 +1,7 @@
 // Channels: where humans are told. One is made by pasting a robot's address.
 import { ask, get, post } from "../api.js";
 import { say } from "../components/announce.js";
-import { Badge, Empty, Loaded, Page, Refusal, When } from "../components/bits.js";
+import { Badge, Empty, Loaded, Page, Refusal, Said, When } from "../components/bits.js";
 import { ChannelForm } from "../components/channelform.js";
 import { Confirm } from "../components/dialog.js";
 import { list, t } from "../i18n.js";
@@ -103,6 +103,6 @@ function TestButton({ channel }) {
   };
   const word = t(test.busy ? "channels.test.sends" : "channels.test");
   return html`<button type="button" disabled=${test.busy} onClick=${click}>${word}</button>
-    ${result && html`<p class="result ${result.delivered ? "good" : "bad"}">${said(result)} ${result.reason}</p>`}
+    ${result && html`<p class="result ${result.delivered ? "good" : "bad"}">${said(result)} ${result.reason && html`<${Said} text=${result.reason} />`}</p>`}
     <${Refusal} problem=${test.problem} />`;
 }

@@ -1,10 +1,10 @@
 // What fails, grouped by target and error, over time. Every number leads to the tasks behind it.
 import { get, now } from "../api.js";
 import { Bars } from "../components/bars.js";
-import { Empty, Foreign, Loaded, Page, Tabs } from "../components/bits.js";
+import { Empty, Foreign, Loaded, Page, Tabs, Why } from "../components/bits.js";
 import { ResendMany } from "../components/bulk.js";
 import { Table } from "../components/table.js";
-import { number, speaks, t } from "../i18n.js";
+import { number, t } from "../i18n.js";
 import { here, place, to } from "../router.js";
 import { may } from "../session.js";
 import { brief, secondsAgo } from "../time.js";
@@ -90,11 +90,6 @@ function Again({ filter }) {
   const [asked, setAsked] = useState(false);
   return html`<button type="button" onClick=${() => setAsked(true)}>${t("failures.resend")}</button>
     ${asked && html`<${ResendMany} filter=${filter} onClose=${() => setAsked(false)} />`}`;
-}
-
-/** The rule that failed as it stands, or a kind of failure in words. */
-function Why({ error }) {
-  return speaks(`kind.${error}`) ? t(`kind.${error}`) : html`<${Foreign} text=${error} />`;
 }
 
 function Spark({ group, behind, unit }) {

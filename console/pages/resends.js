@@ -1,6 +1,7 @@
 // Bulk resends: those that run and those that ran.
 import { ask, get } from "../api.js";
 import { Badge, Empty, Loaded, Page, Refusal, When } from "../components/bits.js";
+import { wordOf } from "../components/bulk.js";
 import { Table } from "../components/table.js";
 import { number, t } from "../i18n.js";
 import { to } from "../router.js";
@@ -60,8 +61,7 @@ function words(filter) {
   const given = Object.entries(filter).filter(([, value]) => value);
   return given.length
     ? given.map(
-        ([name, value]) =>
-          html`<span class="chip">${t(`filter.${name}`)}: ${name === "status" ? t(`status.${value}`) : value}</span> `,
+        ([name, value]) => html`<span class="chip">${t(`filter.${name}`)}: ${wordOf(name, value)}</span> `,
       )
     : t("resends.all");
 }

@@ -1,6 +1,6 @@
 // The settings as this kkbida has them, and what each means. They are changed where it is deployed, not here.
 import { get } from "../api.js";
-import { Loaded, None, Page } from "../components/bits.js";
+import { Loaded, None, Page, Said } from "../components/bits.js";
 import { Table } from "../components/table.js";
 import { t } from "../i18n.js";
 import { html } from "../vendor/htm-preact.js";
@@ -30,7 +30,7 @@ function columns() {
       (it) => html`<${Value} of=${it.value} />${isSet(it) && html`<small>${t("settings.changed")}</small>`}`,
     ],
     [t("settings.default"), (it) => html`<${Value} of=${it.default} />`],
-    [t("settings.means"), (it) => html`<span lang="en">${it.help}</span>`],
+    [t("settings.means"), (it) => html`<${Said} text=${it.help} />`],
   ];
 }
 
