@@ -60,5 +60,5 @@ export function number(value) {
 }
 
 export function list(items) {
-  return new Intl.ListFormat(language.get(), { type: "unit", style: "short" }).format(items);
+  return items.join(t("list.between"));
 }

@@ -251,6 +251,15 @@ def test_a_receiver_that_nobody_reaches_is_told_of_in_chinese(zh: Desk) -> None:
     assert english(zh.page.locator("body")) == []
 
 
+def test_in_english_a_sentence_ends_with_one_full_stop(desk: Desk) -> None:
+    task_id = desk.submit(url="http://127.0.0.1:1/", retry={"max_attempts": 1})
+    desk.run.until(task_id, "exhausted")
+    desk.open(f"tasks/{task_id}")
+    expect(desk.page.locator(".standing .lead")).to_contain_text(
+        "The last one: 127.0.0.1 took no connection: Connection refused. Nobody was told"
+    )
+
+
 def test_what_a_receiver_says_stays_what_it_is(zh: Desk) -> None:
     with answering() as receiver:
         task_id = zh.submit(
@@ -327,3 +336,9 @@ def test_the_audit_trail_is_in_chinese(zh: Desk) -> None:
     zh.api("POST", f"/v1/tasks/{task_id}/cancel")
     zh.open("audit", subject=task_id)
     expect(zh.row(task_id)).to_contain_text("取消任务")
+    assert english(zh.page.locator("body")) == []
+
+
+def test_several_things_stand_apart_in_chinese(zh: Desk) -> None:
+    zh.open("callers")
+    expect(zh.page.get_by_text("提交、查看、重新发起").first).to_be_visible()
