@@ -1,15 +1,16 @@
 // What the server says, it says in English. Here its sentences are recognised, and told in the language that is shown.
-// `said/<language>.json` has a translation for each English template; `{name}` stands for a value. What values may look
-// like hangs on the name: values come from strangers, and none may make one sentence pass for another.
+// `said/<language>.json` has a translation for each English template, in which `{name}` stands for a value.
 
 const GAP = /\{(\w+)\}/g;
 
+const ANYTHING = ".*";
 const NUMBER = "-?(?:[\\d,.]+(?:e[+-]?\\d+)?|inf)";
 const WORD = "[^\\s,;:()]+";
 const STRING = String.raw`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'`;
 /** JSON on one line, its strings whole; or 120 characters of it, and then it was cut. */
 const JSON_VALUE = String.raw`.{120}…|(?:[^"\\]|"(?:[^"\\]|\\.)*")+`;
 
+/** What a value looks like, by its name: strangers say some, and none may make one sentence pass for another. */
 const LOOKS = {
   ...Object.fromEntries(["n", "least", "most", "has", "line", "column", "status"].map((name) => [name, NUMBER])),
   ...Object.fromEntries(["code", "error", "id", "word"].map((name) => [name, WORD])),
@@ -34,18 +35,18 @@ export function learn(translations = {}) {
   whole = new Map(entries.filter(([english]) => !english.match(GAP)));
   patterns = entries
     .filter(([english]) => english.match(GAP))
-    .sort(([one], [other]) => weight(other) - weight(one))
+    .sort(([one], [other]) => own(other) - own(one))
     .map(([english, translation]) => ({ ...compiled(english), translation }));
 }
 
-/** How much of a template is its own. One that begins with a value comes after all that do not. */
-function weight(english) {
-  return english.replace(GAP, "").length - (english.search(GAP) === 0 ? 1000 : 0);
+/** How much of a template is its own: the more there is, the less it can be meant by chance. */
+function own(english) {
+  return english.replace(GAP, "").length;
 }
 
 function compiled(english) {
   const parts = english.split(GAP); // texts and names by turns
-  const source = parts.map((part, index) => (index % 2 ? `(${LOOKS[part] ?? ".*"})` : literally(part)));
+  const source = parts.map((part, index) => (index % 2 ? `(${LOOKS[part] ?? ANYTHING})` : literally(part)));
   return { pattern: new RegExp(`^${source.join("")}$`, "su"), names: parts.filter((_, index) => index % 2) };
 }
 
