@@ -28,7 +28,12 @@ export function relative(time, present) {
   const seconds = (Date.parse(time) - present) / 1000;
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
   const format = new Intl.RelativeTimeFormat(language.get(), { numeric: "auto", style: "short" });
-  return format.format(Math.trunc(seconds / size) || 0, unit);
+  return spaced(format.format(Math.trunc(seconds / size) || 0, unit));
+}
+
+/** With a space between figures and Chinese words, as in all our texts. */
+function spaced(text) {
+  return text.replace(/\d(?=\p{Script=Han})|\p{Script=Han}(?=\d)/gu, "$& ");
 }
 
 /** The moment in the reader's zone, and in UTC. */
@@ -56,11 +61,11 @@ export function duration(seconds) {
   const [[unit, size], [smaller, part] = []] = UNITS.slice(first);
   const rest = smaller ? Math.floor((whole % size) / part) : 0;
   const parts = [inUnit(Math.floor(whole / size), unit), ...(rest ? [inUnit(rest, smaller)] : [])];
-  return new Intl.ListFormat(language.get(), { type: "unit", style: "narrow" }).format(parts);
+  return spaced(new Intl.ListFormat(language.get(), { type: "unit", style: "narrow" }).format(parts));
 }
 
 function inUnit(value, unit) {
-  return new Intl.NumberFormat(language.get(), { style: "unit", unit, unitDisplay: "short" }).format(value);
+  return spaced(new Intl.NumberFormat(language.get(), { style: "unit", unit, unitDisplay: "short" }).format(value));
 }
 
 /** Bytes as "64 KB". */

@@ -155,6 +155,7 @@ function state(ledger) {
 }
 
 function equation(ledger) {
-  const parts = STANDINGS.map((status) => `${number(ledger[status])} ${t(`status.${status}`)}`);
-  return `${number(ledger.accepted)} ${t("totals.accepted")} = ${parts.join(" + ")}`;
+  const part = (name, word) => t("ledger.part", { n: number(ledger[name]), word });
+  const parts = STANDINGS.map((status) => part(status, t(`status.${status}`)));
+  return `${part("accepted", t("totals.accepted"))} = ${parts.join(" + ")}`;
 }

@@ -78,6 +78,7 @@ SHOTS = (
     Shot("overview-zh", "", locale="zh-CN"),
     Shot("tasks", "tasks"),
     Shot("task", OUT_OF_TRIES, open_newest_failure),
+    Shot("task-zh", OUT_OF_TRIES, open_newest_failure, locale="zh-CN"),
     Shot("task-dark", "tasks?status=retrying", open_retrying, theme="dark"),
     Shot("resend", OUT_OF_TRIES, tick_all),
     Shot("failures", "failures"),
