@@ -239,6 +239,24 @@ def test_a_channel_that_gathers_nothing_tells_of_each_alone() -> None:
     assert all("taskId" in text for text in texts(house))
 
 
+def test_who_was_too_late_for_a_notice_is_told_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, _ = with_channel()
+    exhausted(house)
+    first, late = failing(house, 2)
+    gathered = house.world.store.gathered
+    before = lambda *asked: [it for it in gathered(*asked) if it.subject != late]  # noqa: E731 - as it was read before
+    with monkeypatch.context() as patch:
+        patch.setattr(house.world.store, "gathered", before)
+        house.pass_time(70)
+    house.pass_time(180)
+    assert [[task_id in text for task_id in (first, late)] for text in texts(house)[1:]] == [
+        [True, False],
+        [False, True],
+    ]
+    assert [it["status"] for task_id in (first, late) for it in house.look(task_id)["notices"]] == ["delivered"] * 2
+    assert owed(house) == 0
+
+
 def test_a_robot_that_two_channels_share_is_told_no_more_than_it_takes() -> None:
     house, _ = with_channel(gather=0)
     house.call("create_channel", {"kind": "dingtalk", "url": ROBOT, "gather": 0})

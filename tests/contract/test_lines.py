@@ -10,6 +10,7 @@ import pytest
 from chalicelib import life
 from chalicelib.life import Stale
 from chalicelib.ports import Store
+from chalicelib.store import DynamoStore
 from chalicelib.task import HOLD, Task, Verdict, evolve
 from tests.contract.backends import StoreBackend
 from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, at_once, attempt, audit, request, task
@@ -185,6 +186,26 @@ def test_many_who_join_and_leave_at_once_are_served_one_after_another(store_back
         assert first.request.body == body
         delivered(store, first)
     assert served == [1, 2, 3, 4, 5, 6]
+
+
+def test_who_joins_while_another_does_stands_behind_that_one(store: Store) -> None:
+    """Between the look at the line and the write: the second joins, when the first is about to."""
+    if not isinstance(store, DynamoStore):
+        pytest.skip("it makes one change at a time")
+    ordering_key, inside = key(), []
+    events = store._table._connection.connection.client.meta.events
+
+    def slip_in(**_: Any) -> None:
+        events.unregister(WRITE, slip_in)
+        inside.append(lined_up(store, ordering_key))
+
+    lined_up(store, ordering_key)
+    events.register(WRITE, slip_in)
+    last = lined_up(store, ordering_key)
+    assert [it.place for it in (*inside, last)] == [2, 3]
+
+
+WRITE = "before-call.dynamodb.TransactWriteItems"
 
 
 def test_the_next_is_due_when_it_was_put_off_to(store: Store) -> None:

@@ -385,12 +385,6 @@ MUTANTS = (
         "        behind=False,\n",
     ),
     Mutant(
-        "one who waits and leaves calls up another",
-        EMBEDDED,
-        "    if not task.behind:\n        _first(tx, task.line, now)\n",
-        "    _called_up(tx, task, now)\n    _first(tx, task.line, now)\n",
-    ),
-    Mutant(
         "an exhausted task never holds its line",
         LIFE,
         "        place=task.place if task.request.on_exhausted == HOLD else None,\n",
