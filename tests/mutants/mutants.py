@@ -286,8 +286,8 @@ MUTANTS = (
     Mutant(
         "a broken connection is a delivery",
         DELIVER,
-        "        return _ended(world, task, started, no_reply(failure)), None",
-        "        return evolve(_ended(world, task, started, no_reply(failure)), verdict=Verdict.DELIVERED), None",
+        "        return _ended(world, task, started, no_reply(failure), failure.phases), None",
+        "        return evolve(_ended(world, task, started, no_reply(failure), ()), verdict=Verdict.DELIVERED), None",
     ),
     # ── the sums ──
     Mutant(

@@ -31,3 +31,10 @@ def test_a_mutant_of_code_that_is_gone_is_an_error() -> None:
 def test_a_fault_is_caught_by_a_story_that_can_be_replayed() -> None:
     [fenceless] = [mutant for mutant in MUTANTS if mutant.name == "drop the lease check"]
     assert "BROKE A PROMISE" in (caught_by(fenceless) or "")
+
+
+def test_the_page_about_reliability_has_what_noticed_each_of_them() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    table = page.partition("| the fault | noticed by |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert {row.split(" | ")[0].removeprefix("| ") for row in table} == {mutant.name for mutant in MUTANTS}
+    assert f"The list has {len(MUTANTS)}." in page
