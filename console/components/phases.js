@@ -1,5 +1,5 @@
 // What an attempt spent its time on: looking the name up, connecting, securing, waiting for the receiver, reading.
-import { number, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { duration } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
 
@@ -40,7 +40,7 @@ export function Phases({ attempt }) {
       ${parts.map(
         ([name, took]) => html`<li key=${name}>
           <span class="swatch ${name}" aria-hidden="true"></span>
-          <span title=${t(`phase.${name}.means`)}>${t(`phase.${name}`)}</span> ${number(took)} ms
+          <span title=${t(`phase.${name}.means`)}>${t(`phase.${name}`)}</span> ${duration(took / 1000)}
           ${name === ended && html` <strong>${t("phase.ended")}</strong>`}
         </li>`,
       )}

@@ -80,7 +80,7 @@ def test_an_attempt_says_what_its_time_went_into_and_where_it_ended(desk: Desk) 
         [
             re.compile(r"look-up \d+ ms$"),
             re.compile(r"connection \d+ ms$"),
-            re.compile(r"receiver [\d,]+ ms ended here$"),
+            re.compile(r"receiver [\d.]+ (ms|sec) ended here$"),
         ]
     )
     expect(desk.page.locator(".timeline svg.phases rect.wait")).to_have_count(1)
