@@ -80,7 +80,7 @@ def _named(changes: Mapping[str, Json]) -> list[str]:
 
 
 def cancel(world: World, who: Identity, task_id: str) -> Task:
-    """Call a live task off. Raises WrongStatus when it is final already."""
+    """Cancel a live task. Raises WrongStatus when it is final already."""
     task, now = find(world, who, task_id), world.clock.now()
     audit = entry(world, who, "cancel", task_id)
     cancelled = change(

@@ -87,7 +87,7 @@ class AsyncClient:
         return await self.do(operations.resend(task_id, changes))
 
     async def cancel(self, task_id: str) -> ListedTask:
-        """Call a live task off."""
+        """Cancel a live task."""
         return await self.do(operations.cancel(task_id))
 
     async def deliver_now(self, task_id: str) -> ListedTask:

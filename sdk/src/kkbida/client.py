@@ -128,7 +128,7 @@ class Client:
         return self.do(operations.resend(task_id, changes))
 
     def cancel(self, task_id: str) -> ListedTask:
-        """Call a live task off."""
+        """Cancel a live task."""
         return self.do(operations.cancel(task_id))
 
     def deliver_now(self, task_id: str) -> ListedTask:

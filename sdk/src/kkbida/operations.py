@@ -166,7 +166,7 @@ def resend(task_id: str, changes: Changes) -> Operation[ListedTask]:
 
 
 def cancel(task_id: str) -> Operation[ListedTask]:
-    """Call a live task off."""
+    """Cancel a live task."""
     return Operation("POST", "/v1/tasks/{task_id}/cancel", _listed, ids={"task_id": task_id})
 
 

@@ -523,7 +523,7 @@ def resend_sentence(resend: Mapping[str, Json]) -> str:
 @click.argument("task_id")
 @pass_here
 def cancel(here: Here, task_id: str) -> None:
-    """Call a live task off."""
+    """Cancel a live task."""
     task = here.client().cancel(task_id)
     here.voice.one(task.shown, f"{task.task_id} is cancelled.")
 
