@@ -343,7 +343,7 @@ def resend(world: World, who: Identity, asked: Asked) -> Answer:
 
 
 def cancel(world: World, who: Identity, asked: Asked) -> Answer:
-    """Call a live task off."""
+    """Cancel a live task."""
     return Answer(200, show.headline(admin.cancel(world, who, asked.ids["task_id"]), world.clock.now()))
 
 
@@ -690,7 +690,12 @@ def _period(world: World, given: Mapping[str, Json]) -> tuple[str, int, float, f
     return unit, step, first, until
 
 
-FAILED = {**PERIOD, "source_app": Field(NAME, "Only tasks of this app.")}
+FAILED = {
+    **PERIOD,
+    "since": Field(Time(), "Only tasks accepted then or later; unless said, 24 hours or 7 days ago."),
+    "until": Field(Time(), "Only tasks accepted before; now unless said."),
+    "source_app": Field(NAME, "Only tasks of this app."),
+}
 FAILURES = Shown(
     name="Failures",
     fields={
@@ -707,7 +712,8 @@ MOST_GATHERED = 2000
 def failures(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """What fails: exhausted and retrying tasks, by target and by why, and when they were accepted."""
     unit, step, first, until = _period(world, asked.given)
-    query = Query(since=first, until=until, source_app=asked.given["source_app"])
+    since = _moment(asked.given["since"], first)
+    query = Query(since=since, until=until, source_app=asked.given["source_app"])
     found = [_newest(world, evolve(query, status=status)) for status in (Status.EXHAUSTED, Status.RETRYING)]
     tasks = sorted((it for some, _ in found for it in some), key=lambda it: -it.created_at)
     groups = [show.failures(group) for group in gathered(tasks, step)]

@@ -6,6 +6,7 @@ Beside each function stands the shape of what it makes; tests hold the two toget
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -741,21 +742,20 @@ def series(starts: Sequence[float], counted: Iterable[tuple[float, Mapping[str, 
     return [{"at": time(at), **{name: found.get(at, {}).get(name, 0) for name in SERIES}} for at in starts]
 
 
+_FAILING = {
+    "count": Field(COUNT, "How many tasks: the two that follow, together."),
+    "exhausted": Field(COUNT, "Those that are out of tries: what a bulk resend of this group takes."),
+    "retrying": Field(COUNT, "Those that are tried again by themselves."),
+}
 FAILURES = Shown(
     name="FailureGroup",
     fields={
         "target": Field(TEXT, "Where the tasks go."),
         "error": Field(TEXT, "The rule that failed, or the kind of failure: the filter `error` of the list."),
-        "count": Field(COUNT, "How many tasks."),
+        **_FAILING,
         "series": Field(
             ListOf(
-                shape=Shown(
-                    name="FailureRow",
-                    fields={
-                        "at": Field(TIME, "Where the hour or day begins."),
-                        "count": Field(COUNT, "Accepted in it."),
-                    },
-                )
+                shape=Shown(name="FailureRow", fields={"at": Field(TIME, "Where the hour or day begins."), **_FAILING})
             ),
             "When they were accepted, oldest first, without empty rows.",
         ),
@@ -769,10 +769,15 @@ def failures(group: Group) -> dict[str, Json]:
     return {
         "target": group.target,
         "error": group.error,
-        "count": group.count,
-        "series": [{"at": time(at), "count": n} for at, n in sorted(group.times.items())],
+        **_failing(group.standing),
+        "series": [{"at": time(at), **_failing(standing)} for at, standing in sorted(group.times.items())],
         "first": group.first,
     }
+
+
+def _failing(standing: Counter[Status]) -> dict[str, int]:
+    """How many tasks fail, and how many of them stand how."""
+    return {"count": standing.total(), **{name: standing[Status(name)] for name in ("exhausted", "retrying")}}
 
 
 SETTING = Shown(

@@ -1,4 +1,4 @@
-// A small chart: stacked bars, each a link. The same figures stand in a table beside it.
+// A small chart: stacked bars, each a link, or each of its parts. The same figures stand in a table beside it.
 import { number, t } from "../i18n.js";
 import { html } from "../vendor/htm-preact.js";
 
@@ -6,7 +6,9 @@ const HEIGHT = 120;
 const WIDTH = 720;
 
 /**
- * @param {{label: string, rows: {name: string, href: string, counts: number[]}[], series: {word: string, kind: string}[]}} given
+ * @typedef {{name: string, counts: number[], href?: string, hrefs?: string[]}} Row `href`: where the bar leads; or
+ *   `hrefs`: where each of its parts does
+ * @param {{label: string, rows: Row[], series: {word: string, kind: string}[], small?: boolean}} given
  */
 export function Bars({ label, rows, series, small = false }) {
   const most = Math.max(1, ...rows.map((row) => sum(row.counts)));
@@ -19,28 +21,32 @@ export function Bars({ label, rows, series, small = false }) {
     aria-label=${label}
   >
     ${rows.map(
-      (row, index) => html`<a href=${row.href} key=${row.name} tabindex="-1" aria-label=${told(row, series)}>
-        <title>${told(row, series)}</title>
-        <rect class="ground" x=${index * step} y="0" width=${step} height=${HEIGHT} />
-        ${stacked(row.counts, most).map(
-          ([y, height], which) =>
-            height > 0 &&
-            html`<rect
-              class="bar ${series[which].kind}"
-              x=${index * step + step * 0.12}
-              y=${y}
-              width=${step * 0.76}
-              height=${height}
-            />`,
-        )}
-      </a>`,
+      (row, index) => html`<${Bar} key=${row.name} row=${row} series=${series} left=${index * step} step=${step} most=${most} />`,
     )}
   </svg>`;
 }
 
-function told(row, series) {
+function Bar({ row, series, left, step, most }) {
+  const ground = html`<rect class="ground" x=${left} y="0" width=${step} height=${HEIGHT} />`;
+  const parts = stacked(row.counts, most)
+    .map(([y, height], which) => ({ which, y, height, kind: series[which].kind }))
+    .filter(({ height }) => height > 0);
+  const part = ({ kind, y, height }) =>
+    html`<rect class="bar ${kind}" x=${left + step * 0.12} y=${y} width=${step * 0.76} height=${height} />`;
+  if (!row.hrefs) return html`<${Link} href=${row.href} name=${told(row, series)}>${ground}${parts.map(part)}</${Link}>`;
+  const ofPart = (it) =>
+    html`<${Link} href=${row.hrefs[it.which]} name=${told(row, series, it.which)}>${part(it)}</${Link}>`;
+  return html`<g>${ground}${parts.map(ofPart)}</g>`;
+}
+
+function Link({ href, name, children }) {
+  return html`<a href=${href} tabindex="-1" aria-label=${name}><title>${name}</title>${children}</a>`;
+}
+
+/** A bar in words, or one part of it. */
+function told(row, series, part = null) {
   const counts = row.counts.map((count, which) => `${series[which].word} ${number(count)}`);
-  return [row.name, ...counts].join(" · ");
+  return [row.name, ...(part === null ? counts : [counts[part]])].join(" · ");
 }
 
 /** Top and height of each part, the first at the bottom. What is there at all is seen: two units at least. */

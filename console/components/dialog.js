@@ -52,7 +52,7 @@ export function Confirm({ title, yes, work, onDone, onClose, danger = false, chi
 export function Buttons({ yes, busy, danger, onClose, children }) {
   return html`<div class="buttons">
     <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy}>${yes}</button>
-    ${onClose && html`<button type="button" onClick=${onClose}>${t("cancel")}</button>`}
+    ${onClose && html`<button type="button" onClick=${onClose}>${t("back")}</button>`}
     ${children}
   </div>`;
 }

@@ -1,10 +1,10 @@
 // What fails, grouped by target and error, over time. Every number leads to the tasks behind it.
 import { get, now } from "../api.js";
-import { Bars } from "../components/bars.js";
-import { Empty, Foreign, Loaded, Page, Tabs, Why } from "../components/bits.js";
+import { Bars, Legend } from "../components/bars.js";
+import { Empty, Foreign, Loaded, None, Page, Tabs, Why } from "../components/bits.js";
 import { ResendMany } from "../components/bulk.js";
 import { Table } from "../components/table.js";
-import { number, t } from "../i18n.js";
+import { many, number, t } from "../i18n.js";
 import { here, place, to } from "../router.js";
 import { may } from "../session.js";
 import { brief, secondsAgo } from "../time.js";
@@ -20,9 +20,11 @@ function filterOf({ period = "day", source_app = "" }) {
   return { since: secondsAgo(PERIODS[period] ?? PERIODS.day), source_app };
 }
 
-function load(query, signal) {
+/** The groups, and the filter that they were asked for with: links must not ask for another moment. */
+async function load(query, signal) {
   const unit = ["week", "month"].includes(query.period) ? "day" : "hour";
-  return get("v1/failures", { unit, ...filterOf(query) }, signal);
+  const filter = filterOf(query);
+  return { filter, ...(await get("v1/failures", { unit, ...filter }, signal)) };
 }
 
 export default function Failures() {
@@ -37,7 +39,7 @@ export default function Failures() {
     />
     <${OfApp} app=${query.source_app} />
     <${Loaded} from=${found}>
-      ${(failures) => html`<${Groups} failures=${failures} filter=${filterOf(query)} />`}
+      ${(failures) => html`<${Groups} failures=${failures} />`}
     </${Loaded}>
   </${Page}>`;
 }
@@ -50,21 +52,24 @@ function OfApp({ app }) {
   </p>`;
 }
 
-function Groups({ failures, filter }) {
+function Groups({ failures }) {
   if (!failures.groups.length) return html`<${Well} />`;
   return html`${!failures.exact && html`<p class="notice">${t("failures.inexact", { n: number(failures.counted) })}</p>`}
-    <${Table}
-      rows=${failures.groups}
-      id=${(it) => `${it.target} ${it.error}`}
-      columns=${columns(filter, failures.unit)}
-    />`;
+    <${Legend} series=${series()} />
+    <${Table} rows=${failures.groups} id=${(it) => `${it.target} ${it.error}`} columns=${columns(failures)} />`;
+}
+
+const FAILING = ["exhausted", "retrying"];
+
+function series() {
+  return FAILING.map((kind) => ({ kind, word: t(`status.${kind}`) }));
 }
 
 function Well() {
   return html`<${Empty} kind="well" title=${t("failures.well")}><p>${t("failures.well.text")}</p></${Empty}>`;
 }
 
-function columns(filter, unit) {
+function columns({ filter, unit, exact }) {
   const behind = ({ target, error }) => ({ ...filter, target, error });
   const tasks = (query) => to(["tasks"], query);
   return [
@@ -73,44 +78,55 @@ function columns(filter, unit) {
       ({ target }) => html`<a href=${tasks({ ...filter, target })}><${Foreign} text=${target} /></a>`,
       "target",
     ],
-    [t("failures.error"), (it) => html`<a href=${tasks(behind(it))}><${Why} error=${it.error} /></a>`],
-    [t("failures.count"), (it) => html`<a href=${tasks(behind(it))}>${number(it.count)}</a>`, "number"],
+    [t("failures.error"), (it) => html`<a href=${tasks(behind(it))}><${Why} error=${it.error} /></a>`, "why"],
+    ...FAILING.map((status) => [
+      t(`status.${status}`),
+      (it) => html`<${Count} of=${it[status]} href=${tasks({ status, ...behind(it) })} />`,
+      "number",
+    ]),
     [t("failures.over_time"), (it) => html`<${Spark} group=${it} behind=${behind(it)} unit=${unit} />`],
     [t("failures.newest"), (it) => it.first.map((id) => html`<${Short} id=${id} key=${id} />`), "newest"],
-    ["", (it) => may("operate") && html`<${Again} filter=${{ status: "exhausted", ...behind(it) }} />`],
+    ["", (it) => it.exhausted > 0 && may("operate") && html`<${Again} group=${it} filter=${behind(it)} exact=${exact} />`],
   ];
+}
+
+function Count({ of, href }) {
+  return of ? html`<a href=${href}>${number(of)}</a>` : html`<${None} />`;
 }
 
 function Short({ id }) {
   return html`<a class="id" href=${to(["tasks", id])} title=${id}>${id.slice(0, 8)}</a> `;
 }
 
-/** Resend those of a group that are out of tries. */
-function Again({ filter }) {
+/** Resend those of a group that are exhausted; those that are retrying go on by themselves. */
+function Again({ group, filter, exact }) {
   const [asked, setAsked] = useState(false);
-  return html`<button type="button" onClick=${() => setAsked(true)}>${t("failures.resend")}</button>
-    ${asked && html`<${ResendMany} filter=${filter} onClose=${() => setAsked(false)} />`}`;
+  const word = exact ? many("failures.resend", group.exhausted) : t("failures.resend_all");
+  return html`<button type="button" onClick=${() => setAsked(true)}>${word}</button>
+    ${asked && html`<${ResendMany} filter=${{ status: "exhausted", ...filter }} onClose=${() => setAsked(false)} />`}`;
 }
 
 function Spark({ group, behind, unit }) {
-  const rows = filled(group.series, Date.parse(behind.since), UNITS[unit] * 1000).map(({ at, count }) => ({
-    name: unit === "day" ? brief(at, "day") : `${brief(at, "day")} ${brief(at, "hour")}`,
-    href: to(["tasks"], { ...behind, since: at, until: new Date(Date.parse(at) + UNITS[unit] * 1000).toISOString() }),
-    counts: [count],
+  const step = UNITS[unit] * 1000;
+  const rows = filled(group.series, Date.parse(behind.since), step).map((row) => ({
+    name: unit === "day" ? brief(row.at, "day") : `${brief(row.at, "day")} ${brief(row.at, "hour")}`,
+    hrefs: FAILING.map((status) => to(["tasks"], { status, ...behind, ...during(row.at, step, behind.since) })),
+    counts: FAILING.map((status) => row[status]),
   }));
-  return html`<${Bars}
-    small
-    label=${t("failures.over_time")}
-    rows=${rows}
-    series=${[{ kind: "exhausted", word: t("failures.count") }]}
-  />`;
+  return html`<${Bars} small label=${t("failures.over_time")} rows=${rows} series=${series()} />`;
+}
+
+/** The hour or day that begins then; the first one is seen from `since` on only. */
+function during(at, step, since) {
+  const begins = Math.max(Date.parse(at), Date.parse(since));
+  return { since: new Date(begins).toISOString(), until: new Date(Date.parse(at) + step).toISOString() };
 }
 
 /** A row for each hour or day from `since` (milliseconds) on; the API leaves out those in which there was nothing. */
 function filled(series, since, step) {
-  const counts = new Map(series.map((row) => [Date.parse(row.at), row.count]));
+  const known = new Map(series.map((row) => [Date.parse(row.at), row]));
   const rows = [];
   for (let at = since - (since % step); at <= now(); at += step)
-    rows.push({ at: new Date(at).toISOString(), count: counts.get(at) ?? 0 });
+    rows.push(known.get(at) ?? { at: new Date(at).toISOString(), exhausted: 0, retrying: 0 });
   return rows;
 }

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import api
+from chalicelib import api, show
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.settings import SETTINGS
+from chalicelib.shape import seconds
 from tests.house import House, in_turn, reply
 
 GOOD, BAD, DEAD = "https://good.example/", "https://bad.example/", "https://dead.example/"
@@ -45,6 +46,48 @@ def test_failures_are_gathered_by_target_and_by_why(house: House) -> None:
         ("https://dead.example:443", "read_timeout"): 1,
     }
     assert failing(house)[0]["count"] == 3, "the largest first"
+
+
+def test_each_number_of_a_group_leads_to_just_its_tasks(house: House) -> None:
+    """Exhausted or retrying; in all, and in each hour; those that were cancelled are in none."""
+    ids = [house.submit(BAD, retry=ONCE) for _ in range(3)]
+    ids += [house.submit(BAD, retry={"backoff": "fixed", "initial": 7200, "max_attempts": 3}) for _ in range(4)]
+    house.pass_time(1)
+    house.call("cancel", path={"task_id": ids[-1]})
+    house.pass_time(3600)
+    house.submit(BAD, retry=ONCE)
+    house.pass_time(1)
+    [group] = failing(house)
+    assert {name: group[name] for name in COUNTS} == {"count": 7, "exhausted": 4, "retrying": 3}
+    assert [tuple(row[name] for name in COUNTS) for row in group["series"]] == [(6, 3, 3), (1, 1, 0)]
+    for status in ("exhausted", "retrying"):
+        asked = {"status": [status], "target": [group["target"]], "error": [group["error"]]}
+        assert listed(house, **asked) == group[status]
+        assert [listed(house, **asked, **hour(row["at"])) for row in group["series"]] == [
+            row[status] for row in group["series"]
+        ]
+
+
+COUNTS = ("count", "exhausted", "retrying")
+
+
+def listed(house: House, **asked: list[str]) -> int:
+    return len(house.call("list_tasks", query=asked)[1]["tasks"])
+
+
+def hour(at: str) -> dict[str, list[str]]:
+    return {"since": [at], "until": [show.time(seconds(at) + 3600) or ""]}
+
+
+def test_tasks_are_counted_from_the_very_moment_that_is_asked_for(house: House) -> None:
+    house.submit(BAD, retry=ONCE)
+    house.pass_time(60)
+    since = show.time(house.clock.now()) or ""
+    assert house.call("failures", query={"since": [since]})[1]["groups"] == []
+    house.submit(BAD, retry=ONCE)
+    house.pass_time(1)
+    [group] = house.call("failures", query={"since": [since]})[1]["groups"]
+    assert (group["count"], listed(house, since=[since])) == (1, 1)
 
 
 def test_each_group_leads_to_its_tasks(house: House) -> None:

@@ -97,7 +97,7 @@ DIALOGS = [
     ("callers", "Make a caller"),
     ("targets", "Limit or pause a target"),
     ("task", "Edit and resend …"),
-    ("failures", "Resend …"),
+    ("failures", "Resend 1 exhausted"),
 ]
 
 
@@ -171,7 +171,7 @@ def test_a_link_that_leads_nowhere_says_so(desk: Desk) -> None:
 def test_the_overview_says_what_needs_a_human_and_that_the_ledger_adds_up(desk: Desk, lived_in: str) -> None:
     desk.open()
     needs = desk.page.locator(".needs")
-    expect(needs).to_contain_text("out of tries")
+    expect(needs).to_contain_text("exhausted")
     expect(needs).to_contain_text("1 target is paused")
     expect(desk.page.locator(".ledger")).to_contain_text("Every accepted task still stands somewhere.")
     assert lived_in
@@ -203,6 +203,7 @@ def test_failures_are_gathered_and_every_number_leads_to_its_tasks(desk: Desk) -
     desk.open("failures", source_app=desk.app)
     by_status, by_body = desk.row("status 503 not in 2xx"), desk.row('body does not contain "success"')
     expect(by_status.get_by_role("link", name="2", exact=True)).to_be_visible()
+    expect(desk.button("Resend 2 exhausted", by_status)).to_be_visible()
     by_body.get_by_role("link", name="1", exact=True).click()
     expect(desk.row(other)).to_be_visible()
     expect(desk.page.locator("tr[data-row]")).to_have_count(1)
@@ -210,6 +211,27 @@ def test_failures_are_gathered_and_every_number_leads_to_its_tasks(desk: Desk) -
     by_status.get_by_role("link", name=first[:8]).click()
     desk.page.wait_for_url(f"**/tasks/{first}")
     assert second
+
+
+def test_exhausted_and_retrying_are_counted_apart_and_only_the_former_are_resent(desk: Desk) -> None:
+    exhausted, retrying = desk.exhausted(), [desk.retrying(), desk.retrying()]
+    desk.open("failures", source_app=desk.app)
+    row = desk.row("status 503 not in 2xx")
+    parts = row.locator(".bars a")
+    expect(parts).to_have_count(2)
+    for status, ids in (("exhausted", [exhausted]), ("retrying", retrying)):
+        for link in (row.get_by_role("link", name=str(len(ids)), exact=True), parts.locator(f".{status}")):
+            link.click()
+            desk.page.wait_for_url(f"**/#/tasks?status={status}*")
+            expect(desk.page.locator("tr[data-row]")).to_have_count(len(ids))
+            desk.page.go_back()
+    desk.press("Resend 1 exhausted", row)
+    expect(desk.dialog).to_contain_text("1 task will be sent again")
+    desk.press("Back", desk.dialog)
+    desk.api("POST", f"/v1/tasks/{exhausted}/resend", {"url": f"{desk.receiver}/ok"})
+    desk.run.until(exhausted, "delivered")
+    desk.time_passes()
+    expect(row.get_by_role("button")).to_have_count(0)
 
 
 def test_failures_of_a_period_without_any_say_that_all_is_well(desk: Desk) -> None:

@@ -141,7 +141,7 @@ def test_what_may_not_be_done_to_an_operator_is_said_where_it_was_tried(admin: D
     admin.press("Remove", admin.row("(you)"))
     admin.press("Remove", admin.dialog)
     expect(admin.dialog.get_by_role("alert")).to_contain_text("The last admin stays")
-    admin.press("Cancel", admin.dialog)
+    admin.press("Back", admin.dialog)
     admin.press("Add an operator")
     admin.dialog.get_by_label("Name").fill("short")
     admin.dialog.get_by_label("New password").fill("short")

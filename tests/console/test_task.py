@@ -47,7 +47,7 @@ def test_a_scheduled_task_says_when_it_begins(desk: Desk) -> None:
 def test_an_exhausted_task_says_why_and_that_nobody_was_told(desk: Desk) -> None:
     said = sentence(desk, desk.exhausted())
     assert said == (
-        "Out of tries after 1 of 1: its only attempt is used. The last one: status 503 not in 2xx. "
+        "Exhausted after 1 of 1 attempts: its only attempt is used. The last one: status 503 not in 2xx. "
         "Nobody was told: there was no channel for it."
     )
 
@@ -133,7 +133,7 @@ def test_no_such_task_says_so(desk: Desk) -> None:
 def test_only_what_is_legal_now_is_offered(desk: Desk) -> None:
     offered = {
         desk.delivered(): ["Resend", "Edit and resend …"],
-        desk.retrying(): ["Deliver now", "Call off"],
+        desk.retrying(): ["Deliver now", "Cancel task"],
     }
     for task_id, buttons in offered.items():
         desk.open(f"tasks/{task_id}")
@@ -151,8 +151,8 @@ def test_a_task_is_resent_and_its_new_round_is_followed(desk: Desk) -> None:
 def test_a_task_is_called_off(desk: Desk) -> None:
     task_id = desk.retrying()
     desk.open(f"tasks/{task_id}")
-    desk.press("Call off")
-    expect(desk.page.locator(".standing")).to_contain_text("Called off")
+    desk.press("Cancel task")
+    expect(desk.page.locator(".standing")).to_contain_text("Cancelled")
     expect(desk.page.get_by_role("heading", name="Audit trail")).to_be_visible()
 
 

@@ -183,13 +183,13 @@ def test_ticked_rows_are_acted_on_and_each_refusal_is_told(desk: Desk) -> None:
     assert desk.look(good)["round"] == 2
 
 
-def test_retrying_tasks_are_delivered_now_and_called_off_from_the_list(desk: Desk) -> None:
+def test_retrying_tasks_are_delivered_now_and_cancelled_from_the_list(desk: Desk) -> None:
     now, off = desk.retrying(), desk.retrying()
     desk.open_list()
     desk.press("Deliver now", desk.row(now))
     expect(desk.row(now)).to_contain_text("2 / 3")
     desk.row(off).get_by_role("checkbox").check()
-    desk.press("Call off (1)")
+    desk.press("Cancel task (1)")
     expect(desk.row(off)).to_contain_text("Cancelled")
 
 
@@ -241,7 +241,7 @@ def test_no_match_offers_to_clear_the_filters(desk: Desk) -> None:
 def test_with_a_shut_eye_for_the_rest_no_exhausted_task_means_that_all_is_well(desk: Desk) -> None:
     desk.page.route("**/v1/tasks?*", lambda route: route.fulfill(json={"tasks": [], "cursor": None}))
     desk.open("tasks", status="exhausted")
-    expect(desk.page.get_by_text("All is well: no task is out of tries.")).to_be_visible()
+    expect(desk.page.get_by_text("All is well: no task is exhausted.")).to_be_visible()
 
 
 # ── searching ────────────────────────────────────────────────────────────────────────────────────
