@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import life, log, operators, submission
+from chalicelib.at_once import all_at_once
 from chalicelib.auth import Identity, entry, operator_named
 from chalicelib.change import change
 from chalicelib.delivery import target
-from chalicelib.delivery.resend import advance
+from chalicelib.delivery.resend import AT_ONCE, advance
 from chalicelib.enqueue import enqueue, pass_turn
 from chalicelib.errors import Fault, InvalidRequest, LastAdmin, NameTaken, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS, mailto_faults
@@ -123,10 +124,17 @@ _ENDED = Field(Text(choices=tuple(it for it in Status if it in FINAL)), "Where t
 RESENT_BY = Record(name="Filter", fields={**FILTER, "status": _ENDED})
 """Which tasks a bulk resend takes: only those that are over can be resent."""
 
+MOST_NAMED = 500
+"""Tasks that one bulk resend takes by their ids, at most: they lie in its record."""
+
 RESEND = Record(
     name="NewResend",
     fields={
-        "filter": Field(RESENT_BY, "Which tasks; {} is all that are exhausted.", required=True),
+        "filter": Field(RESENT_BY, "Which tasks; {} is all that are exhausted."),
+        "task_ids": Field(
+            ListOf(shape=Text(least=1, most=100), least=1, most=MOST_NAMED),
+            "Just these tasks, instead of a filter; those that are not over are passed over.",
+        ),
         "rate": Field(Number(least=0.01, most=1000), "Tasks that become due in a second, at most; 10 unless said."),
         "dry_run": Field(Flag(), "Only count them."),
     },
@@ -152,21 +160,39 @@ def find_resend(world: World, resend_id: str) -> Resend:
 
 
 def start_resend(world: World, who: Identity, submitted: Json) -> Resend:
-    """Begin to resend all tasks of a filter. It is stored first: it goes on whatever happens to this process."""
-    now = world.clock.now()
+    """Begin to resend all tasks of a filter, or those that are named.
+
+    It is stored first: it goes on whatever happens to this process.
+    """
+    now, named = world.clock.now(), _named_in(submitted)
     begun = Resend(
         resend_id=str(uuid.UUID(int=world.random.getrandbits(128), version=4)),
-        filter=_filter(submitted),
+        filter={} if named else _filter(submitted),
+        named=named,
+        walked=bool(named),
         rate=submitted.get("rate") or DEFAULT_RATE,
         actor=who.name,
         address=who.address,
         started_at=now,
     )
-    detail = {"filter": begun.filter, "rate": begun.rate}
+    detail: dict[str, Any] = {"filter": begun.filter, "rate": begun.rate, **({"tasks": len(named)} if named else {})}
     world.store.save_resend(begun, entry(world, who, "start-resend", begun.resend_id, detail))
-    log.event("resend.started", resend_id=begun.resend_id, actor=who.name, filter=begun.filter, rate=begun.rate)
+    log.event("resend.started", resend_id=begun.resend_id, actor=who.name, **detail)
     advance(world, [begun], seconds=FIRST_SECONDS)
     return begun
+
+
+def require_resend(submitted: Json) -> None:
+    """Raises InvalidRequest with every fault; a filter or ids must be there, and not both."""
+    require(RESEND, submitted)
+    given = [name for name in ("filter", "task_ids") if submitted.get(name) is not None]
+    if len(given) != 1:
+        raise InvalidRequest(faults=(Fault("/task_ids" if given else "/filter", "say one of filter and task_ids"),))
+
+
+def _named_in(submitted: Json) -> tuple[str, ...]:
+    """The ids of the tasks that are named, each once; none where a filter says which."""
+    return tuple(dict.fromkeys(submitted.get("task_ids") or ()))
 
 
 def _filter(submitted: Json) -> dict[str, Json]:
@@ -176,7 +202,10 @@ def _filter(submitted: Json) -> dict[str, Json]:
 
 
 def count_for_resend(world: World, submitted: Json) -> tuple[int, bool]:
-    """How many tasks match the filter just now, and whether all were counted: there is a time for it."""
+    """How many tasks would be resent just now, and whether all were counted: there is a time for it."""
+    if named := _named_in(submitted):
+        found = all_at_once(named, world.store.get, most=AT_ONCE)
+        return sum(task is not None and task.is_final for task in found), True
     query, until = query_of(_filter(submitted)), world.clock.now() + COUNT_SECONDS
     count, cursor = world.store.size(query, None)
     while cursor is not None and world.clock.now() < until:

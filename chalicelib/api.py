@@ -365,8 +365,8 @@ RESENDS = Shown(name="ResendList", fields={"resends": Field(ListOf(shape=show.RE
 
 
 def start_resend(world: World, who: Identity, asked: Asked) -> Answer:
-    """Resend all tasks of a filter, each as it was, at a rate; with `dry_run`, only count them."""
-    require(admin.RESEND, asked.body)
+    """Resend all tasks of a filter, or those named, each as it was, at a rate; with `dry_run`, only count them."""
+    admin.require_resend(asked.body)
     if asked.body.get("dry_run"):
         count, exact = admin.count_for_resend(world, asked.body)
         return Answer(200, {"count": count, "exact": exact})

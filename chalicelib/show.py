@@ -387,9 +387,9 @@ RESEND = Shown(
     fields={
         "resend_id": Field(ID, "Its id; each task that it resends names it in its audit trail."),
         "status": Field(Text(choices=tuple(ResendStatus)), "Where it stands."),
-        "filter": Field(MapOf(shape=Anything()), "Which tasks it resends."),
+        "filter": Field(MapOf(shape=Anything()), "Which tasks it resends; empty: those that were named by `task_ids`."),
         "rate": Field(AMOUNT, "Tasks that become due in a second, at most."),
-        "matched": Field(COUNT, "Tasks that it has found so far."),
+        "matched": Field(COUNT, "Tasks that it has found so far, or that were named."),
         "resent": Field(COUNT, "Those of them that have a new round."),
         "passed_over": Field(COUNT, "Those that were changed since it began: resent by others, or gone."),
         "failed": Field(COUNT, "Those with which something went wrong; the log says what."),

@@ -548,10 +548,12 @@ class ResendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resend:
-    """One action that resends many tasks: those of `filter` (as submitted), `rate` of them a second.
+    """One action that resends many tasks: those of `filter` (as submitted), `rate` of them a second; or those that
+    were named one by one, and `filter` is empty.
 
-    `hand`: the ids of the tasks that it is at; `cursor`: where the page after those begins in the list; `walked`: there
-    is none. `next_at`: when the next task that it resends is due, at the earliest. `actor` and `address`: who began it.
+    `hand`: the ids of the tasks that it is at; `named`: the named ones that come after them; `cursor`: where the page
+    after those in hand begins in the list; `walked`: there is none. `next_at`: when the next task that it resends is
+    due, at the earliest. `actor` and `address`: who began it.
     """
 
     resend_id: str
@@ -566,6 +568,7 @@ class Resend:
     cursor: str | None = None
     walked: bool = False
     hand: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     next_at: float = 0
     resent: int = 0
     passed_over: int = 0
@@ -579,8 +582,8 @@ class Resend:
 
     @property
     def matched(self) -> int:
-        """Tasks that it has found so far."""
-        return self.resent + self.passed_over + self.failed + len(self.hand)
+        """Tasks that it has found so far; those that were named are found from the beginning."""
+        return self.resent + self.passed_over + self.failed + len(self.hand) + len(self.named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

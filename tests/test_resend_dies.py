@@ -63,13 +63,15 @@ def small_pages_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
 
 
-def begun() -> tuple[House, list[str], str]:
-    """A house with exhausted tasks that fail again whenever they are tried, and a bulk resend that has just begun."""
+def begun(named: bool) -> tuple[House, list[str], str]:
+    """A house with exhausted tasks that fail again whenever they are tried, and a bulk resend that has just begun: of
+    all of them by a filter, or of those that are `named`."""
     house = House()
     house.outside.answers[PARTNER] = in_turn(reply(500, "no"))
     task_ids = [house.submit(PARTNER, retry={"max_attempts": 1}) for _ in range(TASKS)]
     house.pass_time(1)
-    status, shown = house.call("start_resend", {"filter": {}, "rate": 1000})
+    which: dict[str, Any] = {"task_ids": task_ids} if named else {"filter": {}}
+    status, shown = house.call("start_resend", {**which, "rate": 1000})
     assert status == 202
     return house, task_ids, shown["resend_id"]
 
@@ -83,18 +85,19 @@ def meet(house: House, fate: Fate) -> None:
         return
 
 
-def calls() -> list[str]:
+def calls(named: bool) -> list[str]:
     """The calls of a bulk resend that nothing happens to."""
-    house, _, _ = begun()
+    house, _, _ = begun(named)
     fate = Fate(nth=0, after=False, blow=Died())
     meet(house, fate)
     return fate.called
 
 
 def each_call() -> Iterator[Any]:
-    for nth, name in enumerate(calls(), 1):
-        for after in (False, True):
-            yield pytest.param(nth, after, id=f"{nth} {'after' if after else 'before'} {name}")
+    for named, how in ((False, "by filter"), (True, "by id")):
+        for nth, name in enumerate(calls(named), 1):
+            for after in (False, True):
+                yield pytest.param(named, nth, after, id=f"{how}, {nth} {'after' if after else 'before'} {name}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -103,15 +106,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             patch.setattr(resend, "PAGE", 2)
             patch.setattr(resend, "all_at_once", one_by_one)
             patch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
-            metafunc.parametrize(("nth", "after"), list(each_call()))
+            metafunc.parametrize(("named", "nth", "after"), list(each_call()))
 
 
 @pytest.mark.parametrize("blow", [Died(), Unavailable("It cannot serve just now.")], ids=["dies", "unavailable"])
 @pytest.mark.parametrize("seconds", [0, 1, -200], ids=["at once", "later", "by a clock that is behind"])
 def test_whatever_strikes_each_task_is_resent_once_and_counted_once(
-    nth: int, after: bool, blow: BaseException, seconds: float
+    named: bool, nth: int, after: bool, blow: BaseException, seconds: float
 ) -> None:
-    house, task_ids, resend_id = begun()
+    house, task_ids, resend_id = begun(named)
     meet(house, Fate(nth, after, blow))
     house.clock.at += seconds
     while house.work():  # those that were resent fail again, before the page is done once more
@@ -125,8 +128,9 @@ def test_whatever_strikes_each_task_is_resent_once_and_counted_once(
         assert (task["status"], task["round"], len(task["attempts"])) == ("exhausted", 2, 2)
 
 
-def test_a_page_that_two_are_at_is_counted_once() -> None:
-    house, task_ids, resend_id = begun()
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_page_that_two_are_at_is_counted_once(by_id: bool) -> None:
+    house, task_ids, resend_id = begun(by_id)
     world = house.world
     beside = iter([True])
 

@@ -1,4 +1,4 @@
-"""Resend: one action that resends all tasks of a filter, at a rate, a page at a time.
+"""Resend: one action that resends all tasks of a filter, or those that were named, at a rate, a page at a time.
 
     the page in hand --each is resent, or passed over--> counted --the next page is taken in hand--> saved --> ...
 
@@ -73,9 +73,12 @@ def _step(world: World, resend: Resend) -> Resend | None:
 def _with_next_page(world: World, resend: Resend) -> Resend:
     """The resend with the next page in hand. It is over when there is none, or when somebody has stopped it."""
     if resend.status is ResendStatus.STOPPING:
-        return _over(world, resend, ResendStatus.STOPPED)
+        return _over(world, evolve(resend, named=()), ResendStatus.STOPPED)
+    room = _room(world, resend)
+    if resend.named:
+        return evolve(resend, hand=resend.named[:room], named=resend.named[room:])
     if not resend.walked:
-        page = world.store.page(query_of(resend.filter), resend.cursor, _room(world, resend))
+        page = world.store.page(query_of(resend.filter), resend.cursor, room)
         hand = tuple(task.task_id for task in page.tasks)
         resend = evolve(resend, hand=hand, cursor=page.cursor, walked=page.cursor is None)
     return _over(world, resend, ResendStatus.DONE) if resend.walked and not resend.hand else resend
@@ -156,7 +159,7 @@ def _resent(world: World, resend: Resend, task_id: str, due_at: float) -> Task |
 
 
 def _is_wanted(resend: Resend, task: Task) -> bool:
-    """Whether the task is one of the filter, and has not changed since the action began."""
+    """Whether the task is over and one of the filter, and has not changed since the action began."""
     return task.status in FINAL and task.updated_at <= resend.started_at and query_of(resend.filter).matches(task)
 
 

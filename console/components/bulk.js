@@ -1,4 +1,4 @@
-// Resending all that match: counted first, then at a rate, with its progress, and a way to stop it.
+// Resending all that match, or those that are ticked: counted first, then at a rate, with its progress, and a way to stop it.
 import { ask, get, post } from "../api.js";
 import { many, number, t } from "../i18n.js";
 import { to } from "../router.js";
@@ -20,25 +20,31 @@ export function isSievable(query) {
   return FINAL.includes(query.status) && asked.every((name) => SIEVE.includes(name));
 }
 
-export function ResendMany({ filter, onClose }) {
-  const [begun, setBegun] = useState(null);
-  if (begun) return html`<${Progress} id=${begun.resend_id} onClose=${onClose} />`;
-  return html`<${Dialog} title=${t("bulk.title")} onClose=${onClose}>
-    <${Ask} filter=${filter} begin=${setBegun} onClose=${onClose} />
+/** `which`: `{filter}` or `{task_ids}`, as the API takes them. `begun` is called once it is under way. */
+export function ResendMany({ which, begun = () => {}, onClose }) {
+  const [resend, setResend] = useState(null);
+  const title = t(which.filter ? "bulk.title" : "bulk.title.named");
+  const begin = (started) => {
+    setResend(started);
+    begun();
+  };
+  if (resend) return html`<${Progress} title=${title} id=${resend.resend_id} onClose=${onClose} />`;
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    <${Ask} which=${which} begin=${begin} onClose=${onClose} />
   </${Dialog}>`;
 }
 
-function Ask({ filter, begin, onClose }) {
-  const count = useLoaded(() => post("v1/resends", { filter, dry_run: true }), []);
+function Ask({ which, begin, onClose }) {
+  const count = useLoaded(() => post("v1/resends", { ...which, dry_run: true }), []);
   const { values, bind } = useForm({ rate: "10" });
-  const action = useAction(() => post("v1/resends", { filter, rate: Number(values.rate) }));
+  const action = useAction(() => post("v1/resends", { ...which, rate: Number(values.rate) }));
   const submit = async (event) => {
     event.preventDefault();
     const begun = await action.run();
     if (begun) begin(begun);
   };
   return html`<form onSubmit=${submit}>
-    <${Sieve} filter=${filter} />
+    ${which.filter && html`<${Sieve} filter=${which.filter} />`}
     <${Loaded} from=${count}>
       ${(
         size,
@@ -75,14 +81,14 @@ export function wordOf(name, value) {
 }
 
 /** How far it is. To close the dialog does not stop it. */
-function Progress({ id, onClose }) {
+function Progress({ title, id, onClose }) {
   const found = useLoaded((signal) => get(`v1/resends/${id}`, {}, signal), [], 1);
   const stop = useAction(() => ask("DELETE", `v1/resends/${id}`));
   const halt = async () => {
     await stop.run();
     found.again();
   };
-  return html`<${Dialog} title=${t("bulk.title")} onClose=${onClose}>
+  return html`<${Dialog} title=${title} onClose=${onClose}>
     <${Loaded} from=${found}>
       ${(it) => html`<${Figures} it=${it} />
         <${Refusal} problem=${stop.problem} />

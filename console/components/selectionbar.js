@@ -1,55 +1,57 @@
-// What can be done to the ticked rows; and, when the whole page is ticked, to all that match.
+// What can be done to the ticked rows: resending by one call, the rest row by row; and, when the whole page is ticked, to all that match.
 import { Problem } from "../api.js";
-import { many, t } from "../i18n.js";
+import { many, number, t } from "../i18n.js";
 import { may } from "../session.js";
-import { place } from "../router.js";
+import { place, to } from "../router.js";
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { act, legal } from "./actions.js";
 import { say } from "./announce.js";
 import { Said } from "./bits.js";
-import { isSievable } from "./bulk.js";
+import { isSievable, ResendMany } from "./bulk.js";
 
 const AT_ONCE = 4;
 
 export function SelectionBar({ selection, rows, after, more, all }) {
   const [outcome, setOutcome] = useState(null);
+  const [named, setNamed] = useState(null);
   const ticked = rows.filter((row) => selection.ids.has(row.task_id) && !row.gone);
   useEffect(() => void (ticked.length && setOutcome(null)), [ticked.length > 0]);
-  const run = async (action) => {
-    const result = await onEach(ticked, action, (done) => setOutcome({ action, done, of: ticked.length }));
-    setOutcome({ action, ...result });
-    say(many("select.done", result.done, { action: t(`action.${action}`) }));
+  const finish = () => {
     selection.all(false);
     after();
   };
-  if (!ticked.length && !outcome) return null;
+  const run = async (action, tasks) => {
+    const result = await onEach(tasks, action, (ended) => setOutcome({ action, ended, of: tasks.length }));
+    setOutcome({ action, ...result });
+    say(many(`select.${action}.done`, result.done));
+    finish();
+  };
+  const begin = (action, tasks) =>
+    action === "resend" ? setNamed(tasks.map((task) => task.task_id)) : run(action, tasks);
+  if (!ticked.length && !outcome && !named) return null;
   return html`<section class="selection" aria-label=${t("select.title")}>
     ${
       ticked.length > 0 &&
       html`<p><strong>${many("select.count", ticked.length)}</strong></p>
       <div class="buttons">
         ${["resend", "deliver-now", "cancel"].map(
-          (action) => html`<${ForSome}
-          tasks=${ticked}
-          action=${action}
-          run=${run}
-          busy=${outcome?.of}
-        />`,
+          (action) => html`<${ForSome} tasks=${ticked} action=${action} begin=${begin} busy=${outcome?.of} />`,
         )}
         ${selection.whole && may("operate") && html`<${AllThatMatch} all=${all} more=${more} />`}
       </div>`
     }
     <${Outcome} of=${outcome} close=${() => setOutcome(null)} />
+    ${named && html`<${ResendMany} which=${{ task_ids: named }} begun=${finish} onClose=${() => setNamed(null)} />`}
   </section>`;
 }
 
 /** An action for those of the ticked tasks that it is legal for. */
-function ForSome({ tasks, action, run, busy }) {
-  const count = tasks.filter((task) => legal(task).includes(action)).length;
+function ForSome({ tasks, action, begin, busy }) {
+  const those = tasks.filter((task) => legal(task).includes(action));
   return (
-    count > 0 &&
-    html`<button type="button" disabled=${Boolean(busy)} onClick=${() => run(action)}>
-      ${t("select.action", { action: t(`action.${action}`), n: count })}
+    those.length > 0 &&
+    html`<button type="button" disabled=${Boolean(busy)} onClick=${() => begin(action, those)}>
+      ${many(`select.${action}`, those.length)}
     </button>`
   );
 }
@@ -60,26 +62,38 @@ function AllThatMatch({ all, more }) {
   return html`<button type="button" class="main" onClick=${all}>${t(more ? "bulk.all" : "bulk.all_rate")}</button>`;
 }
 
+/** How far it is; and in the end what was done, and which tasks refused it, and why. */
 function Outcome({ of, close }) {
   if (!of) return null;
-  if (of.of) return html`<progress max=${of.of} value=${of.done} aria-label=${t("bulk.progress")}></progress>`;
+  if (of.of)
+    return html`<p class="lead">
+      <progress max=${of.of} value=${of.ended} aria-label=${t("bulk.progress")}></progress>
+      ${" "}${t("select.progress", { n: number(of.ended), of: number(of.of) })}
+    </p>`;
   return html`<div role="status">
     <p>
-      ${many("select.done", of.done, { action: t(`action.${of.action}`) })}
+      ${many(`select.${of.action}.done`, of.done)}
       <button type="button" class="quiet" onClick=${close}>${t("close")}</button>
     </p>
-    ${
-      of.refused.length > 0 &&
-      html`<ul class="refusals">
-        ${of.refused.map(([task, problem]) => html`<li><code>${task.task_id}</code> ${problem.detail ? html`<${Said} text=${problem.detail} />` : problem.meaning}</li>`)}
-      </ul>`
-    }
+    ${of.refused.length > 0 && html`<${Refused} refused=${of.refused} />`}
   </div>`;
+}
+
+function Refused({ refused }) {
+  return html`<p>${many("select.refused", refused.length)}</p>
+    <ul class="refusals">
+      ${refused.map(
+        ([task, problem]) => html`<li key=${task.task_id}>
+          <a href=${to(["tasks", task.task_id])}><code>${task.task_id}</code></a> ${problem.meaning}
+          ${problem.detail && html` <${Said} text=${problem.detail} />`}
+        </li>`,
+      )}
+    </ul>`;
 }
 
 /** Act on each, a few at a time. Those that are refused are no matter of the others. */
 async function onEach(tasks, action, progress) {
-  const left = tasks.filter((task) => legal(task).includes(action));
+  const left = [...tasks];
   const refused = [];
   let done = 0;
   const worker = async () => {
@@ -87,9 +101,10 @@ async function onEach(tasks, action, progress) {
       const problem = await refusalOf(task, action);
       if (problem) refused.push([task, problem]);
       else done += 1;
-      progress(done);
+      progress(done + refused.length);
     }
   };
+  progress(0);
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return { done, refused };
 }

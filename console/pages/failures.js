@@ -101,9 +101,10 @@ function Short({ id }) {
 /** Resend those of a group that are exhausted; those that are retrying go on by themselves. */
 function Again({ group, filter, exact }) {
   const [asked, setAsked] = useState(false);
+  const which = { filter: { status: "exhausted", ...filter } };
   const word = exact ? many("failures.resend", group.exhausted) : t("failures.resend_all");
   return html`<button type="button" onClick=${() => setAsked(true)}>${word}</button>
-    ${asked && html`<${ResendMany} filter=${{ status: "exhausted", ...filter }} onClose=${() => setAsked(false)} />`}`;
+    ${asked && html`<${ResendMany} which=${which} onClose=${() => setAsked(false)} />`}`;
 }
 
 function Spark({ group, behind, unit }) {

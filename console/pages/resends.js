@@ -56,12 +56,12 @@ function Stop({ id, after }) {
     <${Refusal} problem=${stop.problem} />`;
 }
 
-/** A filter in words; all that are exhausted when it says nothing. */
+/** A filter in words; it says nothing where the tasks were named one by one. */
 function words(filter) {
   const given = Object.entries(filter).filter(([, value]) => value);
   return given.length
     ? given.map(
         ([name, value]) => html`<span class="chip">${t(`filter.${name}`)}: ${wordOf(name, value)}</span> `,
       )
-    : t("resends.all");
+    : t("resends.named");
 }

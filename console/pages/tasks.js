@@ -38,7 +38,7 @@ export default function Tasks() {
           : html`<${Nothing} query=${query} more=${live.cursor} />`}
     </${Loaded}>
     <${Paging} cursor=${live.cursor} deep=${Boolean(query.cursor)} />
-    ${all && html`<${ResendMany} filter=${sieve(query)} onClose=${() => setAll(false)} />`}
+    ${all && html`<${ResendMany} which=${{ filter: sieve(query) }} onClose=${() => setAll(false)} />`}
   </${Page}>`;
 }
 

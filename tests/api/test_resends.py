@@ -35,7 +35,7 @@ def with_exhausted(count: int, **members: Any) -> tuple[House, list[str]]:
 
 
 def start(house: House, **body: Any) -> dict[str, Any]:
-    status, shown = house.call("start_resend", {"filter": {}, **body})
+    status, shown = house.call("start_resend", body if "task_ids" in body else {"filter": {}, **body})
     assert status == 202, shown
     return dict(shown)
 
@@ -159,6 +159,37 @@ def test_a_round_that_begins_later_has_its_deadline_from_then() -> None:
     assert {house.look(task_id)["status"] for task_id in task_ids} == {"delivered"}
 
 
+def test_just_those_are_resent_that_are_named_in_whatever_final_status_and_each_once() -> None:
+    house, task_ids = with_exhausted(5)
+    cancelled = house.submit(PARTNER, delay=3600)
+    house.call("cancel", path={"task_id": cancelled})
+    live = house.submit(PARTNER, delay=3600)
+    named = [*task_ids[:3], cancelled, live, "there-is-none", task_ids[0]]
+    counted = house.call("start_resend", {"task_ids": named, "dry_run": True})
+    assert counted == (200, {"count": 4, "exact": True})
+    begun = start(house, task_ids=named)
+    house.pass_time(60)
+    shown = look(house, begun["resend_id"])
+    assert (counts(shown), shown["filter"]) == (done(4, passed_over=2), {})
+    assert [it["detail"] for it in shown["audit"]] == [{"filter": {}, "rate": 10, "tasks": 6}]
+    rounds = {it: house.look(it)["round"] for it in [*task_ids, cancelled, live]}
+    assert {it for it, number in rounds.items() if number == 2} == {*task_ids[:3], cancelled}
+
+
+def test_named_tasks_hold_the_rate_are_all_found_from_the_beginning_and_can_be_stopped() -> None:
+    house, task_ids = with_exhausted(PAGE + 50)
+    begun = start(house, task_ids=task_ids, rate=0.5)
+    house.pass_time(2)
+    assert look(house, begun["resend_id"])["matched"] == len(task_ids)
+    house.pass_time(AHEAD)
+    assert sum(house.look(it)["status"] == "delivered" for it in task_ids) <= AHEAD / 2 + 2
+    house.call("stop_resend", path={"resend_id": begun["resend_id"]})
+    house.pass_time(600)
+    shown = look(house, begun["resend_id"])
+    assert (shown["status"], shown["matched"]) == ("stopped", shown["resent"])
+    assert Counter(house.look(it)["round"] for it in task_ids)[2] == shown["resent"] < len(task_ids)
+
+
 def test_one_that_is_stopped_takes_no_more_tasks() -> None:
     house, task_ids = with_exhausted(PAGE + 50)
     begun = start(house, rate=0.5)
@@ -236,6 +267,11 @@ def test_one_that_fails_does_not_keep_the_others_from_their_tasks(monkeypatch: p
         ({"filter": {}, "rate": 0}, "/rate"),
         ({"filter": {}, "rate": 1001}, "/rate"),
         ({"filter": {}, "dry_run": "yes"}, "/dry_run"),
+        ({"filter": {}, "task_ids": ["a"]}, "/task_ids"),
+        ({"task_ids": []}, "/task_ids"),
+        ({"task_ids": ["a"] * 501}, "/task_ids"),
+        ({"task_ids": [7]}, "/task_ids/0"),
+        ({"task_ids": [], "dry_run": True}, "/task_ids"),
     ],
 )
 def test_what_makes_no_sense_is_refused(body: dict[str, Any], pointer: str) -> None:

@@ -168,19 +168,43 @@ def test_a_row_is_resent_from_the_list(desk: Desk) -> None:
     expect(desk.row(task_id)).to_contain_text("round 2")
 
 
-def test_ticked_rows_are_acted_on_and_each_refusal_is_told(desk: Desk) -> None:
-    good, changed = desk.exhausted(), desk.exhausted()
+def test_ticked_rows_are_resent_by_one_call_that_is_followed_and_says_what_was_passed_over(desk: Desk) -> None:
+    good, changed, other = (desk.exhausted() for _ in range(3))
     desk.open_list(status="exhausted")
     for task_id in (good, changed):
         desk.row(task_id).get_by_role("checkbox").check()
     expect(desk.page.get_by_text("2 tasks ticked")).to_be_visible()
     hide(desk.page)
     desk.api("POST", f"/v1/tasks/{changed}/resend", {"retry": {"backoff": "fixed", "initial": 3600, "max_attempts": 2}})
-    desk.press("Resend (2)")
+    asked: list[str] = []
+    desk.page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    desk.run.until(changed, "retrying")
+    desk.press("Resend 2 tasks")
+    expect(desk.dialog).to_contain_text("1 task will be sent again")
+    desk.press("Resend them", desk.dialog)
+    expect(desk.dialog).to_contain_text(re.compile(r"Resent\s*1\s*Passed over\s*1"))
+    assert [url.rsplit("/", 1)[1] for url in asked] == ["resends", "resends"]
+    assert [desk.look(task_id)["round"] for task_id in (good, changed, other)] == [2, 2, 1]
+    desk.press("Close", desk.dialog.locator(".buttons"))
+    expect(desk.page.get_by_label("Ticked tasks")).to_have_count(0)
+
+
+def test_ticked_rows_are_cancelled_and_each_that_refuses_is_told_with_its_reason(desk: Desk) -> None:
+    good, changed = (desk.submit(delay=3600) for _ in range(2))
+    desk.open_list(status="scheduled")
+    desk.page.get_by_label("Tick the whole page").check()
+    hide(desk.page)
+    desk.api("POST", f"/v1/tasks/{changed}/cancel", {})
+    desk.press("Cancel 2 tasks")
     selection = desk.page.get_by_label("Ticked tasks")
-    expect(selection).to_contain_text("Resend: 1 task done.")
-    expect(selection).to_contain_text(changed)
-    assert desk.look(good)["round"] == 2
+    expect(selection).to_contain_text("1 task is cancelled.")
+    expect(selection).to_contain_text("1 task was left as it is:")
+    refused = selection.get_by_role("listitem")
+    expect(refused).to_have_count(1)
+    expect(refused).to_contain_text("The task's status does not allow this any more.")
+    refused.get_by_role("link", name=changed).click()
+    desk.page.wait_for_url(f"**/tasks/{changed}")
+    assert desk.look(good)["status"] == "cancelled"
 
 
 def test_retrying_tasks_are_delivered_now_and_cancelled_from_the_list(desk: Desk) -> None:
@@ -189,7 +213,7 @@ def test_retrying_tasks_are_delivered_now_and_cancelled_from_the_list(desk: Desk
     desk.press("Deliver now", desk.row(now))
     expect(desk.row(now)).to_contain_text("2 / 3")
     desk.row(off).get_by_role("checkbox").check()
-    desk.press("Cancel task (1)")
+    desk.press("Cancel 1 task")
     expect(desk.row(off)).to_contain_text("Cancelled")
 
 

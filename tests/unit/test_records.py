@@ -222,6 +222,7 @@ RESENDS = every_field(
     cursor=st.none() | TEXT,
     walked=st.booleans(),
     hand=st.lists(TEXT, max_size=3).map(tuple),
+    named=st.lists(TEXT, max_size=3).map(tuple),
     next_at=TIMES,
     resent=COUNTS,
     passed_over=COUNTS,
