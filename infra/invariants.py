@@ -282,6 +282,22 @@ def _unreadable(name: str, template: Template, variables: Mapping[str, Any]) -> 
         yield f"{name}: {error}"
 
 
+CONSOLE_URL = {
+    "Fn::If": [
+        "HasConsoleUrl",
+        {"Ref": "ConsoleUrl"},
+        {"Fn::If": ["HasConsole", {"Fn::Sub": "https://${ConsoleDistribution.DomainName}/"}, ""]},
+    ]
+}
+
+
+def linked_notices(template: Template) -> Findings:
+    """Notices link to the console from the first deployment on: to `ConsoleUrl`, else to the distribution."""
+    variables = _properties(template, "Tell").get("Environment", {}).get("Variables", {})
+    if variables.get("KKBIDA_CONSOLE_URL") != CONSOLE_URL:
+        yield "Tell: KKBIDA_CONSOLE_URL must be ConsoleUrl, or else the address of ConsoleDistribution"
+
+
 def closed_api(template: Template) -> Findings:
     """Whoever deploys without a thought gets an API that is closed."""
     if template["Parameters"].get("OpenApi", {}).get("Default") != "0":
@@ -338,6 +354,7 @@ RULES: tuple[Callable[[Template], Findings], ...] = (
     kept_logs,
     traced,
     known_settings,
+    linked_notices,
     closed_api,
     one_api,
     key_for_all,

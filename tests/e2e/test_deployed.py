@@ -232,6 +232,12 @@ def test_the_ledger_is_checked_and_adds_up(opened: Stack, partner: str) -> None:
     assert opened.call("GET", "/v1/health").json() == {"status": "ok", "ledger": "balanced"}
 
 
+def test_notices_link_to_the_console_from_the_first_deployment_on(opened: Stack) -> None:
+    tell = opened.client("lambda").get_function_configuration(FunctionName=opened.resource("Tell"))
+    assert tell["Environment"]["Variables"]["KKBIDA_CONSOLE_URL"] == opened.outputs["ConsoleAddress"]
+    assert opened.outputs["ConsoleAddress"].startswith("https://")
+
+
 def test_a_stack_deployed_without_a_thought_lets_nobody_in(endpoint: str) -> None:
     closed = deploy(endpoint, "closed")
     template = json.loads((package() / "template.json").read_text())

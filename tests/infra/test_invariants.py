@@ -104,6 +104,11 @@ def statement(role: str, number: int, part: str) -> tuple[str | int, ...]:
         (properties("Tell", "Environment", "Variables", "KKBIDA_TABEL"), "x", "KKBIDA_TABEL is no setting"),
         (properties("Tell", "Environment", "Variables", "KKBIDA_TABLE"), GONE, "KKBIDA_TABLE is missing"),
         (("Parameters", "RetentionDays", "Default"), 0, "KKBIDA_RETENTION_DAYS='0'"),
+        (
+            properties("Tell", "Environment", "Variables", "KKBIDA_CONSOLE_URL"),
+            {"Ref": "ConsoleUrl"},
+            "or else the address of ConsoleDistribution",
+        ),
         (("Parameters", "OpenApi", "Default"), "1", "The API is open by default"),
         (properties("APIHandler", "Environment", "Variables", "KKBIDA_OPEN_API"), "1", "must be the parameter OpenApi"),
         (properties("RestAPI", "EndpointConfiguration", "Types"), ["EDGE"], "RestAPI is not regional"),

@@ -87,5 +87,18 @@ def test_what_the_sam_template_lets_pass_is_found_in_what_it_becomes(tmp_path: P
     assert "'GreaterThan' is not one of" in found
 
 
+def test_a_function_of_the_api_that_waits_for_the_distribution_would_wait_for_itself(tmp_path: Path) -> None:
+    """Why only Tell is given the console's address: the linter sees the circle."""
+    template = json.loads((package() / "template.json").read_text())
+    resources = template["Resources"]
+    address = resources["Tell"]["Properties"]["Environment"]["Variables"]["KKBIDA_CONSOLE_URL"]
+    resources["APIHandler"]["Properties"].setdefault("Environment", {})["Variables"] = {"KKBIDA_CONSOLE_URL": address}
+    (tmp_path / "template.json").write_text(json.dumps(template))
+
+    translate(tmp_path)
+
+    assert "Circular Dependencies" in "\n".join(lint(tmp_path))
+
+
 def test_the_linter_finds_nothing_in_the_package() -> None:
     assert lint(package()) == []
