@@ -31,7 +31,7 @@ STAGE = "prod"
 REQUIREMENTS = Path(__file__).with_name("requirements-package.txt")
 TRANSLATE = Path(__file__).with_name("translate.py")
 
-SERVICES = frozenset({"dynamodb", "sqs", "ssm"})
+SERVICES = frozenset({"dynamodb", "sesv2", "sqs", "ssm"})
 """The AWS services that the functions call. botocore's descriptions of the other 400 are left out."""
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)

@@ -29,7 +29,7 @@ def test_the_zip_runs_by_itself(archive: Path, tmp_path: Path) -> None:
         sys.path.insert(0, sys.argv[1])
         import app, boto3, chalicelib.world, chalicelib.api, chalicelib.store, chalicelib.queues
         import chalicelib.delivery.deliver, chalicelib.delivery.reconcile, chalicelib.notify.notify, chalicelib.check
-        for service in ("sqs", "dynamodb"):
+        for service in ("sqs", "dynamodb", "ssm", "sesv2"):
             boto3.client(service, region_name="eu-west-1")
         ours = {module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ("app", "boto3")}
         assert all(file.startswith(sys.argv[1]) for file in ours), ours
@@ -52,6 +52,7 @@ def test_only_the_services_that_are_called_are_described(archive: Path) -> None:
 
     assert {part[2] for part in parts if part[:2] == ("botocore", "data") and len(part) > 3} == {
         "dynamodb",
+        "sesv2",
         "sqs",
         "ssm",
     }
