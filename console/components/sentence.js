@@ -16,8 +16,7 @@ export function sentence(task, present) {
 
 function exhausted(task, last) {
   const why = t("sentence.exhausted", { ...count(task), why: clause(task.because ?? "") });
-  const taken = task.notices.filter((notice) => notice.round === task.round && notice.status === "delivered");
-  return joined(why, last?.reason && t("sentence.last", { why: clause(last.reason) }), toldOf(task, taken));
+  return joined(why, last?.reason && t("sentence.last", { why: clause(last.reason) }), ...toldOf(task));
 }
 
 function joined(...sentences) {
@@ -29,10 +28,19 @@ function clause(text) {
   return told(text).replace(/\.$/, "");
 }
 
-/** Who was told that it is out of tries; that nobody was is worth a word too. */
-function toldOf(task, taken) {
-  if (taken.length) return t("sentence.told", { who: list(taken.map((notice) => t(`channel.${notice.kind}`))) });
-  return task.notices.some((notice) => notice.round === task.round) ? null : t("sentence.nobody");
+/** Who was told that it is exhausted, and who could not be; that nobody was is worth a word too. */
+function toldOf(task) {
+  const notices = task.notices.filter((notice) => notice.round === task.round);
+  if (!notices.length) return [t("sentence.nobody")];
+  const those = (key, wanted) => {
+    const kinds = notices.filter(wanted).map((notice) => t(`channel.${notice.kind}`));
+    return kinds.length > 0 && t(key, { who: list(kinds) });
+  };
+  return [
+    those("sentence.told", (notice) => notice.status === "delivered"),
+    those("sentence.untold", (notice) => notice.status === "failed"),
+    those("sentence.untold_yet", (notice) => notice.status === "pending" && notice.reason),
+  ];
 }
 
 function count(task) {

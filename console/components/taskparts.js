@@ -112,7 +112,7 @@ function waits(policy) {
   return html`<${None} />`;
 }
 
-/** Who was told that it is out of tries, and whether they took it. */
+/** Who was told that it is exhausted, and whether they took it. */
 export function Notices({ notices }) {
   if (!notices.length) return null;
   return html`<section aria-labelledby="notices">

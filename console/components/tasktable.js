@@ -16,7 +16,7 @@ export function TaskTable({ rows, selection, after }) {
         <th scope="col">${t("task")}</th>
         <th scope="col">${t("task.apps")}</th>
         <th scope="col" class="number">${t("task.attempts")}</th>
-        <th scope="col">${t("task.next")}</th>
+        <th scope="col">${t("task.outlook")}</th>
         <th scope="col">${t("task.accepted")}</th>
         <th scope="col"><span class="hidden">${t("actions")}</span></th>
       </tr>
@@ -48,16 +48,17 @@ function Row({ task, selection, after }) {
       </td>
       <td data-label=${t("task.apps")}><${Apps} task=${task} /></td>
       <td data-label=${t("task.attempts")} class="number"><${Attempts} task=${task} /></td>
-      <td data-label=${t("task.next")}><${Next} task=${task} /></td>
+      <td data-label=${t("task.outlook")}><${Next} task=${task} /></td>
       <td data-label=${t("task.accepted")} class="time"><${When} time=${task.created_at} /></td>
       <td class="does">${first && html`<${ActionButton} task=${task} action=${first} after=${after} refused=${setProblem} />`}</td>
     </tr>
     ${problem && html`<tr class="refused"><td colspan=${selection ? 8 : 7}><${Refusal} problem=${problem} /></td></tr>`}`;
 }
 
-/** What one would want to do with it in a list, if anything. */
+/** What one would want to do with it in a list, if anything. Cancelling is never at a finger's slip. */
 function likely(task) {
-  return task.status === "delivered" || task.status === "cancelled" ? null : legal(task)[0];
+  if (task.status === "delivered" || task.status === "cancelled") return null;
+  return legal(task).find((action) => action !== "cancel");
 }
 
 function Tick({ task, selection }) {

@@ -66,7 +66,7 @@ function Nothing({ query }) {
 function columns() {
   return [
     [t("audit.at"), (it) => html`<${When} time=${it.at} />`, "time"],
-    [t("audit.actor"), (it) => html`<a href=${here({ actor: it.actor })}>${it.actor}</a>`],
+    [t("audit.actor"), (it) => html`<a href=${here({ actor: it.actor })}>${it.actor}</a>`, "actor"],
     [t("audit.action"), (it) => actionWord(it.action)],
     [t("audit.subject"), (it) => html`<${Subject} of=${it.subject} action=${it.action} />`],
     [t("audit.result"), (it) => html`<${Result} of=${it.result} />`],

@@ -4,7 +4,7 @@ import { Bars, Figures, Legend } from "../components/bars.js";
 import { Empty, Loaded, Page, Tabs, When } from "../components/bits.js";
 import { Icon } from "../components/icon.js";
 import { Curl } from "../components/samples.js";
-import { many, number, t } from "../i18n.js";
+import { list, many, number, t } from "../i18n.js";
 import { here, place, to } from "../router.js";
 import { may } from "../session.js";
 import { brief, local } from "../time.js";
@@ -59,12 +59,24 @@ function lines(totals, rest, ledger) {
   const running = resends.filter((it) => it.status === "running");
   return [
     ledger?.balanced === false && ["exhausted", t("needs.ledger"), to([])],
-    totals.exhausted > 0 && ["exhausted", many("needs.exhausted", totals.exhausted), to(["failures"])],
-    open.length > 0 && ["interrupted", many("needs.breakers", open.length), to(["targets"])],
-    paused.length > 0 && ["held", many("needs.paused", paused.length), to(["targets"])],
+    totals.exhausted > 0 && [
+      "exhausted",
+      many("needs.exhausted", totals.exhausted),
+      to(["failures"], { period: "month" }), // of all that are kept, unless somebody keeps them for longer
+    ],
+    open.length > 0 && ["interrupted", naming("needs.breakers", open), to(["targets"])],
+    paused.length > 0 && ["held", naming("needs.paused", paused), to(["targets"])],
     !channels.some((it) => it.enabled) && ["exhausted", t("needs.channels"), to(["channels"])],
     running.length > 0 && ["running", many("needs.resends", running.length), to(["resends"])],
   ].filter(Boolean);
+}
+
+const MOST_NAMED = 3;
+
+/** How many targets there are; and which, if they are few. */
+function naming(key, targets) {
+  const names = targets.length > MOST_NAMED ? "" : ` (${list(targets.map((it) => it.target))})`;
+  return many(key, targets.length) + names;
 }
 
 function Needs({ totals, rest, ledger }) {

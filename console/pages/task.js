@@ -9,7 +9,7 @@ import { Timeline, nameOf } from "../components/timeline.js";
 import { sentence } from "../components/sentence.js";
 import { t } from "../i18n.js";
 import { members } from "../json.js";
-import { place } from "../router.js";
+import { place, to } from "../router.js";
 import { useNow } from "../time.js";
 import { html, useState } from "../vendor/htm-preact.js";
 import { useLoaded } from "../work.js";
@@ -67,12 +67,13 @@ function Actions({ task, after }) {
   const actions = legal(task);
   return html`<div class="actions">
     <div class="buttons">
+      ${task.held && html`<a class="button main" href=${to(["targets"])}>${t("held.target")}</a>`}
       ${actions.map(
         (action, index) => html`<${ActionButton}
         key=${action}
         task=${task}
         action=${action}
-        main=${index === 0}
+        main=${index === 0 && action !== "cancel"}
         after=${after}
         refused=${setProblem}
       />`,

@@ -63,7 +63,13 @@ def test_held_tasks_are_counted_at_their_target_and_say_why(desk: Desk) -> None:
     held.click()
     expect(desk.row(desk.app).first).to_contain_text("target paused")
     desk.open("waiting", show="paused")
-    expect(desk.row("https://held.example/callback").first).to_be_visible()
+    row = desk.row("https://held.example/callback").first
+    expect(row).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)  # cancelling is offered where one has looked, or ticked
+    row.get_by_role("link").first.click()
+    expect(desk.button("Cancel task")).not_to_have_class("main")
+    desk.page.get_by_role("link", name="See its target").click()
+    expect(desk.row("https://held.example")).to_contain_text("Paused")
 
 
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────

@@ -52,6 +52,15 @@ def test_an_exhausted_task_says_why_and_that_nobody_was_told(desk: Desk) -> None
     )
 
 
+def test_an_exhausted_task_says_who_could_not_be_told(desk: Desk) -> None:
+    for path in ("dingtalk", "wecom/93000"):
+        channel = {"kind": path.split("/")[0], "url": f"{desk.receiver}/{path}", "source_apps": [desk.app], "gather": 0}
+        desk.api("POST", "/v1/channels", channel)
+    task_id = desk.exhausted()
+    desk.open(f"tasks/{task_id}")
+    expect(desk.page.locator(".standing .lead")).to_contain_text("DingTalk was told. WeCom could not be told yet.")
+
+
 def test_a_task_in_line_says_for_what_it_waits(desk: Desk) -> None:
     desk.retrying(ordering_key="order-42")
     assert "waits in line until those before it with ordering key order-42" in sentence(
@@ -148,7 +157,7 @@ def test_a_task_is_resent_and_its_new_round_is_followed(desk: Desk) -> None:
     expect(desk.page.locator(".facts.wide")).to_contain_text("in round 2")
 
 
-def test_a_task_is_called_off(desk: Desk) -> None:
+def test_a_task_is_cancelled(desk: Desk) -> None:
     task_id = desk.retrying()
     desk.open(f"tasks/{task_id}")
     desk.press("Cancel task")
