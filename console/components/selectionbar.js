@@ -28,21 +28,23 @@ export function SelectionBar({ selection, rows, after, more, all }) {
   };
   const begin = (action, tasks) =>
     action === "resend" ? setNamed(tasks.map((task) => task.task_id)) : run(action, tasks);
-  if (!ticked.length && !outcome && !named) return null;
-  return html`<section class="selection" aria-label=${t("select.title")}>
-    ${
-      ticked.length > 0 &&
-      html`<p><strong>${many("select.count", ticked.length)}</strong></p>
-      <div class="buttons">
-        ${["resend", "deliver-now", "cancel"].map(
-          (action) => html`<${ForSome} tasks=${ticked} action=${action} begin=${begin} busy=${outcome?.of} />`,
-        )}
-        ${selection.whole && may("operate") && html`<${AllThatMatch} all=${all} more=${more} />`}
-      </div>`
-    }
-    <${Outcome} of=${outcome} close=${() => setOutcome(null)} />
-    ${named && html`<${ResendMany} which=${{ task_ids: named }} begun=${finish} onClose=${() => setNamed(null)} />`}
-  </section>`;
+  const bar =
+    (ticked.length > 0 || outcome) &&
+    html`<section class="selection" aria-label=${t("select.title")}>
+      ${
+        ticked.length > 0 &&
+        html`<p><strong>${many("select.count", ticked.length)}</strong></p>
+        <div class="buttons">
+          ${["resend", "deliver-now", "cancel"].map(
+            (action) => html`<${ForSome} tasks=${ticked} action=${action} begin=${begin} busy=${outcome?.of} />`,
+          )}
+          ${selection.whole && may("operate") && html`<${AllThatMatch} all=${all} more=${more} />`}
+        </div>`
+      }
+      <${Outcome} of=${outcome} close=${() => setOutcome(null)} />
+    </section>`;
+  return html`${bar}
+    ${named && html`<${ResendMany} which=${{ task_ids: named }} begun=${finish} onClose=${() => setNamed(null)} />`}`;
 }
 
 /** An action for those of the ticked tasks that it is legal for. */
