@@ -59,6 +59,7 @@ export function number(value) {
   return new Intl.NumberFormat(language.get()).format(value);
 }
 
+/** Items one after another. (What browsers make of a list in Chinese has nothing between them.) */
 export function list(items) {
   return items.join(t("list.between"));
 }

@@ -61,6 +61,14 @@ def test_an_exhausted_task_says_who_could_not_be_told(desk: Desk) -> None:
     expect(desk.page.locator(".standing .lead")).to_contain_text("DingTalk was told. WeCom could not be told yet.")
 
 
+def test_waits_are_told_one_by_one_in_both_languages(desk: Desk) -> None:
+    task_id = desk.submit(delay=3600, retry={"schedule": [2, 1800, 7200]})
+    desk.open(f"tasks/{task_id}")
+    expect(desk.page.get_by_text("2 sec, 30 min, 2 hr")).to_be_visible()
+    desk.press("中文")
+    expect(desk.page.get_by_text("2秒、30分钟、2小时")).to_be_visible()
+
+
 def test_a_task_in_line_says_for_what_it_waits(desk: Desk) -> None:
     desk.retrying(ordering_key="order-42")
     assert "waits in line until those before it with ordering key order-42" in sentence(
