@@ -12,6 +12,7 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { useLoaded } from "../work.js";
 
 const EVERY = 10;
+const MOST_IDS = 3;
 const PERIODS = { hour: 3600, day: 86_400, week: 604_800, month: 2_592_000 };
 const UNITS = { hour: 3600, day: 86_400 };
 
@@ -85,7 +86,7 @@ function columns({ filter, unit, exact }) {
       "number",
     ]),
     [t("failures.over_time"), (it) => html`<${Spark} group=${it} behind=${behind(it)} unit=${unit} />`],
-    [t("failures.newest"), (it) => it.first.map((id) => html`<${Short} id=${id} key=${id} />`), "newest"],
+    [t("failures.newest"), (it) => it.first.slice(0, MOST_IDS).map((id) => html`<${Short} id=${id} key=${id} />`), "newest"],
     ["", (it) => it.exhausted > 0 && may("operate") && html`<${Again} group=${it} filter=${behind(it)} exact=${exact} />`],
   ];
 }
