@@ -73,6 +73,7 @@ bench: $(VENV)/ready-to-test ## what it costs and how fast it is, with ratios; s
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.isolation
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.console
 
 screenshots: $(VENV)/ready-to-test ## take the pictures of docs/console anew: SHOTS="overview task"
 	@POWERTOOLS_LOG_LEVEL=ERROR $(BIN)/python -m tests.console.screenshots $(SHOTS)

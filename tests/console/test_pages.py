@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -365,15 +364,3 @@ def test_the_keys_are_listed_and_leave_alone_who_writes(desk: Desk) -> None:
     desk.page.keyboard.press("/")
     desk.page.keyboard.type("r?/j")
     expect(desk.page.get_by_role("searchbox")).to_have_value("r?/j")
-
-
-# ── how soon ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_how_soon_the_first_page_can_be_used_is_told(office: Office, run: Run, lived_in: str) -> None:
-    with sitting(office, run, "lived-in", viewport={"width": 1281, "height": 800}) as desk:  # nothing is cached there
-        begun = time.monotonic()
-        desk.open()
-        desk.page.locator(".totals a").first.click(trial=True)
-        print(f"first page usable after {time.monotonic() - begun:.2f} s")
-        assert lived_in
