@@ -24,7 +24,7 @@ from chalicelib.ports import Queue, World
 from chalicelib.settings import Settings, load
 from chalicelib.vault import MemoryVault
 from tests.house import NOON
-from tests.simulation.fibers import Bell, Fibers, Process, pool
+from tests.simulation.fibers import Bell, Fibers, Pool, Process, pool
 from tests.simulation.outside import TARGET, Outside
 from tests.simulation.timeline import Timeline
 from tests.simulation.troubled import Surprise, TroubledHttp, TroubledQueues, TroubledStore
@@ -166,6 +166,7 @@ class Stage:
         """The product's threads are our fibers, and its log is the timeline, while the block runs."""
         with (
             mock.patch.object(at_once, "ThreadPoolExecutor", partial(pool, self.fibers)),
+            mock.patch.object(at_once, "_hands", return_value=Pool(self.fibers)),
             mock.patch.object(log, "event", self._event),
             mock.patch.object(log, "failure", self._failure),
         ):
