@@ -24,7 +24,7 @@ def all_at_once(things: Sequence[A], work: Callable[[A], B], *, most: int | None
     if most is not None and most < len(things):
         with ThreadPoolExecutor(most) as pool:
             return list(pool.map(work, things))
-    outcomes = list(_hands().map(partial(_caught, work), things))
+    outcomes = list(_hands().map(partial(caught, work), things))
     return [outcome() for outcome in outcomes]
 
 
@@ -34,7 +34,7 @@ def _hands() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST_HANDS, thread_name_prefix="hand")
 
 
-def _caught(work: Callable[[A], B], thing: A) -> Callable[[], B]:
+def caught(work: Callable[[A], B], thing: A) -> Callable[[], B]:
     """Something that returns what the work returned, or raises what it raised."""
     try:
         answer = work(thing)

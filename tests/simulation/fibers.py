@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from chalicelib.at_once import caught
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -203,21 +205,8 @@ class Pool:
     def map(self, work: Callable[[A], B], things: Iterable[A]) -> Iterator[B]:
         """What `work` makes of each, in their order. Raises what the first failed one raised."""
         process = self._fibers.current().process
-        begun = [self._fibers.spawn(process, partial(_caught, work, thing)) for thing in things]
+        begun = [self._fibers.spawn(process, partial(caught, work, thing)) for thing in things]
         return iter([outcome() for outcome in [self._fibers.join(fiber) for fiber in begun]])
-
-
-def _caught(work: Callable[[A], B], thing: A) -> Callable[[], B]:
-    """Something that returns what the work returned, or raises what it raised."""
-    try:
-        answer = work(thing)
-    except Exception as failure:  # noqa: BLE001 - it is raised where the work was asked for
-        return partial(_raise, failure)
-    return lambda: answer
-
-
-def _raise(failure: Exception) -> Any:
-    raise failure
 
 
 @contextmanager
