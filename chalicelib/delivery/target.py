@@ -317,14 +317,10 @@ def _within(
     *,
     entered: bool,
 ) -> Outcome:
-    """Make the attempt, then leave. Where none was made, a place that a copy of the message may have is let alone."""
-    try:
-        outcome, verdict = attempt()
-    except Exception:
-        if entered:
-            _leave(world, target, message, None)
-        raise
-    if entered or verdict is not None:
+    """Make the attempt, then leave. A message that made none and comes back keeps its place until then, or until the
+    place's time is over: a copy of the message may be in it, with the attempt that kept this one from its own."""
+    outcome, verdict = attempt()
+    if verdict is not None or (entered and isinstance(outcome, Finished)):
         _leave(world, target, message, verdict)
     return outcome
 

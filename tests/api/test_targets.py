@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from chalicelib.consume import ComeBack, Finished
+from chalicelib.delivery.deliver import Tried, _deliver, deliver
 from chalicelib.delivery.reconcile import reconcile
-from chalicelib.delivery.target import FRESH
-from chalicelib.ports import Known, Message, Outgoing, Queue, Reply, World, encode
+from chalicelib.delivery.target import FRESH, through
+from chalicelib.ports import Known, Message, Outgoing, Queue, Received, Reply, World, encode, read
 from chalicelib.task import Audit, Json, Target
 from tests.conftest import Lines
 from tests.house import House, in_turn, reply
@@ -158,6 +161,41 @@ def test_a_held_task_can_be_cancelled_and_sent_again_but_not_hurried(house: Hous
     change(house, {"paused": False})
     house.pass_time(1)
     assert house.look(task_id)["status"] == "delivered"
+
+
+def test_a_copy_that_finds_the_attempt_under_way_does_not_free_its_place(house: House) -> None:
+    change(house, {"max_concurrency": 1})
+    first, second = house.submit(PARTNER), house.submit(PARTNER)
+    messages = {it.task_id: it for it in map(task_message, house.world.queues.receive(Queue.TASKS))}
+    sent, over = Event(), Event()
+
+    def slow(_: Outgoing) -> Reply:
+        sent.set()
+        over.wait(10)
+        return OK
+
+    house.outside.answers[PARTNER] = slow
+    quick = Thread(target=deliver, args=(house.world, messages[first]))
+
+    def late() -> Tried:
+        """The copy that was admitted first, and claims when the other one has."""
+        quick.start()
+        assert sent.wait(10)
+        return _deliver(house.world, messages[first])
+
+    assert isinstance(through(house.world, messages[first], late), ComeBack)
+    assert deliver(house.world, messages[second]) == Finished()
+    assert house.look(second)["held"] == "concurrency"
+    over.set()
+    quick.join(10)
+    house.pass_time(120)
+    assert [house.look(it)["status"] for it in (first, second)] == ["delivered", "delivered"]
+
+
+def task_message(received: Received) -> Message:
+    message = read(received.body)
+    assert isinstance(message, Message)
+    return message
 
 
 def test_a_copy_of_the_message_of_a_held_task_does_nothing(house: House) -> None:
