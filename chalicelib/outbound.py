@@ -105,6 +105,7 @@ class Outbound:
         deadline = Deadline.in_(outgoing.timeout)
         aim = aim_at(outgoing.url, self._settings.ports)
         addresses = self._vetted(aim.host, connect_by)
+        stopwatch.enter(Phase.CONNECT)
         limit = self._settings.read_limit
         trip = Trip(aim, addresses, connect_by=connect_by, deadline=deadline, limit=limit, stopwatch=stopwatch)
         with _told(aim.host), closing(trip):
@@ -335,7 +336,6 @@ class Trip:
 
     def dial(self) -> socket.socket:
         """A connection to the first address that takes one. Each has an equal share of the time that is left."""
-        self.stopwatch.enter(Phase.CONNECT)
         failure = OSError()
         for tried, address in enumerate(self.addresses):
             try:

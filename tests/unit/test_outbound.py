@@ -575,6 +575,20 @@ def test_a_reply_over_tls_says_what_the_handshake_took(receive: Receive, authori
     assert None not in phases
 
 
+def test_reading_the_authorities_is_no_part_of_looking_a_name_up(
+    receive: Receive, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(**_: Any) -> ssl.SSLContext:
+        threading.Event().wait(0.2)
+        return trusting(authority)
+
+    monkeypatch.setattr(ssl, "create_default_context", slowly)
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    dns, connect, *_ = outbound().send(post(receiver.url)).phases
+    assert (connect or 0) >= 199
+    assert (dns or 0) < (connect or 0)
+
+
 def ended_in(failed: SendFailed) -> Phase:
     return list(Phase)[len(failed.phases) - 1]
 
