@@ -50,7 +50,6 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import partial
@@ -70,6 +69,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from chalicelib import aws, ledger, life
+from chalicelib.at_once import all_at_once
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
 from chalicelib.ledger import Ledger, Recount
 from chalicelib.life import Refused, Spent, Stale
@@ -183,7 +183,6 @@ NO_BACKOFF = ""
 """Of the policy in a short form: no request that may be sent has it."""
 
 A = TypeVar("A")
-B = TypeVar("B")
 
 
 # ── how things lie in the table ──────────────────────────────────────────────────────────────────
@@ -834,7 +833,7 @@ class DynamoStore:
             self._table.walk(one, within, limit=share, index_name=index, scan_index_forward=not newest)
             for one in partitions
         ]
-        firsts = _at_once(lambda walk: next(walk, []), walks)
+        firsts = all_at_once(walks, lambda walk: next(walk, []), most=READERS)
         lines = [chain(first, chain.from_iterable(walk)) for first, walk in zip(firsts, walks, strict=True)]
         return merge(*lines, key=_place_in(index), reverse=newest)
 
@@ -901,7 +900,7 @@ class DynamoStore:
         parts = -(-len(marks) // PART_OF_ROLL)
         roll = " ".join(marks) if parts <= 1 else f"{secrets.token_hex(8)}#{parts}"
         if parts > 1:
-            _at_once(self._table.put, list(_parts(owner, roll, marks, notice.expires_at)))
+            all_at_once(list(_parts(owner, roll, marks, notice.expires_at)), self._table.put, most=READERS)
         settled = evolve(notice, roll=roll)
         record = Record(owner, "notice", text=to_json(settled), expires_at=notice.expires_at)
         return settled if self._save(record, notice.version) else None
@@ -999,7 +998,7 @@ class DynamoStore:
         within = Record.name.between(f"{prefix}0", f"{prefix}{before}")
         more: Any = {"limit": FIRST_ACTS, "scan_index_forward": False, "consistent_read": True}
         walks = [self._table.walk(owner, within, **more) for owner in owners]
-        firsts = _at_once(lambda walk: next(walk, []), walks)
+        firsts = all_at_once(walks, lambda walk: next(walk, []), most=READERS)
         lines = [chain(first, chain.from_iterable(walk)) for first, walk in zip(firsts, walks, strict=True)]
         for item in merge(*lines, key=lambda item: item["sk"]["S"], reverse=True):
             place = item["sk"]["S"].removeprefix(prefix)
@@ -1394,12 +1393,6 @@ def _key(item: Item) -> Key:
     return item["pk"]["S"], item["sk"]["S"]
 
 
-def _at_once(read: Callable[[A], B], partitions: Sequence[A]) -> list[B]:
-    """Read several partitions at the same time."""
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(read, partitions))
-
-
 def _cursor(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode()
 
@@ -1606,7 +1599,7 @@ class Counters:
         if first > last:
             return []
         within = Record.name.between(_span(unit, first), _span(unit, last))
-        for items in _at_once(lambda owner: self._table.query(owner, within), self._owners()):
+        for items in all_at_once(self._owners(), lambda owner: self._table.query(owner, within), most=READERS):
             for item in items:
                 start = float(item["sk"]["S"].partition("#")[2])
                 found.setdefault(start, Counter()).update(_counts(item))
