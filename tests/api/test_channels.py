@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.announce import announce
 from chalicelib.ports import Letter, News, Outgoing, Reply
-from chalicelib.task import Event
+from chalicelib.task import Event, Mention
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -244,7 +244,11 @@ def test_who_was_too_late_for_a_notice_is_told_by_the_next_one(monkeypatch: pyte
     exhausted(house)
     first, late = failing(house, 2)
     gathered = house.world.store.gathered
-    before = lambda *asked: [it for it in gathered(*asked) if it.subject != late]  # noqa: E731 - as it was read before
+
+    def before(*asked: Any) -> list[Mention]:
+        """As somebody read it before the late one had joined."""
+        return [it for it in gathered(*asked) if it.subject != late]
+
     with monkeypatch.context() as patch:
         patch.setattr(house.world.store, "gathered", before)
         house.pass_time(70)

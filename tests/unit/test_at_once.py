@@ -43,11 +43,12 @@ def test_no_more_are_done_at_a_time_than_may() -> None:
     assert most == 2
 
 
-def test_threads_are_used_again() -> None:
-    before = threading.active_count()
-    for _ in range(50):
-        all_at_once(range(5), meeting(5))
-    assert threading.active_count() <= max(before, 5) + 5
+def test_threads_stay_and_are_used_again() -> None:
+    barrier = threading.Barrier(5)
+    seen = [all_at_once(range(5), lambda _: (barrier.wait(10), threading.current_thread())[1]) for _ in range(50)]
+    threads = {thread for used in seen for thread in used}
+    assert all(thread.is_alive() for thread in threads)
+    assert len(threads) < 100, "of 250, if each time there were five more"
 
 
 def test_what_begins_others_waits_for_them() -> None:
