@@ -20,37 +20,75 @@ export default function Callers() {
 }
 
 function Keys() {
-  const found = useLoaded((signal) => get("v1/callers", {}, signal), []);
+  return html`<${Made}
+    name="keys"
+    words=${{
+      title: t("callers.keys"),
+      text: t("callers.text"),
+      add: t("callers.add"),
+      none: t("callers.none"),
+      made: t("callers.made"),
+    }}
+    load=${async (signal) => (await get("v1/callers", {}, signal)).callers}
+    id=${(it) => it.key_id}
+    columns=${columns}
+    New=${NewCaller}
+    secrets=${({ key_id, secret }) => ({ key_id, secret })}
+    main
+  />`;
+}
+
+function SigningSecrets() {
+  return html`<${Made}
+    name="signing"
+    words=${{
+      title: t("signing.title"),
+      text: t("signing.text"),
+      add: t("signing.add"),
+      none: t("signing.none"),
+      made: t("signing.made"),
+    }}
+    load=${async (signal) => (await get("v1/signing-secrets", {}, signal)).signing_secrets}
+    id=${(it) => it.secret_id}
+    columns=${secretColumns}
+    New=${NewSecret}
+    secrets=${({ source_app, secret }) => ({ [source_app]: secret })}
+  />`;
+}
+
+/** What is made here, each with a secret that is shown once: the list of them, and the dialogs that make one and show it. */
+function Made({ name, words, load, id, columns, New, secrets, main = false }) {
+  const found = useLoaded(load, []);
   const [adds, setAdds] = useState(false);
   const [made, setMade] = useState(null);
-  const done = (caller) => {
-    setMade(caller);
+  const done = (one) => {
+    setMade(one);
     found.again();
   };
-  return html`<section aria-labelledby="keys">
+  return html`<section aria-labelledby=${name}>
     <div class="heading">
-      <h2 id="keys">${t("callers.keys")}</h2>
-      ${may("admin") && html`<button type="button" class="main" onClick=${() => setAdds(true)}>${t("callers.add")}</button>`}
+      <h2 id=${name}>${words.title}</h2>
+      ${may("admin") && html`<button type="button" class=${main ? "main" : null} onClick=${() => setAdds(true)}>${words.add}</button>`}
     </div>
-    <p class="hint">${t("callers.text")}</p>
+    <p class="hint">${words.text}</p>
     <${Loaded} from=${found}>
-      ${({ callers }) =>
+      ${(rows) =>
         html`<${Table}
-          rows=${callers}
-          id=${(it) => it.key_id}
+          rows=${rows}
+          id=${id}
           columns=${columns(found.again)}
-          empty=${html`<${Empty} kind="new" title=${t("callers.none")} />`}
+          empty=${html`<${Empty} kind="new" title=${words.none} />`}
         />`}
     </${Loaded}>
-    ${adds && html`<${NewCaller} onDone=${done} onClose=${() => setAdds(false)} />`}
+    ${adds && html`<${New} onDone=${done} onClose=${() => setAdds(false)} />`}
     ${
       made &&
       html`<${Secret}
-      title=${t("callers.made")}
-      note=${t("secret.once")}
-      values=${{ key_id: made.key_id, secret: made.secret }}
-      onClose=${() => setMade(null)}
-    />`
+        title=${words.made}
+        note=${t("secret.once")}
+        values=${secrets(made)}
+        onClose=${() => setMade(null)}
+      />`
     }
   </section>`;
 }
@@ -175,42 +213,6 @@ function NewCaller({ onDone, onClose }) {
       <${Buttons} yes=${t("callers.add")} busy=${action.busy} onClose=${onClose} />
     </form>
   </${Dialog}>`;
-}
-
-function SigningSecrets() {
-  const found = useLoaded((signal) => get("v1/signing-secrets", {}, signal), []);
-  const [adds, setAdds] = useState(false);
-  const [made, setMade] = useState(null);
-  const done = (secret) => {
-    setMade(secret);
-    found.again();
-  };
-  return html`<section aria-labelledby="signing">
-    <div class="heading">
-      <h2 id="signing">${t("signing.title")}</h2>
-      ${may("admin") && html`<button type="button" onClick=${() => setAdds(true)}>${t("signing.add")}</button>`}
-    </div>
-    <p class="hint">${t("signing.text")}</p>
-    <${Loaded} from=${found}>
-      ${({ signing_secrets }) =>
-        html`<${Table}
-          rows=${signing_secrets}
-          id=${(it) => it.secret_id}
-          columns=${secretColumns(found.again)}
-          empty=${html`<${Empty} kind="new" title=${t("signing.none")} />`}
-        />`}
-    </${Loaded}>
-    ${adds && html`<${NewSecret} onDone=${done} onClose=${() => setAdds(false)} />`}
-    ${
-      made &&
-      html`<${Secret}
-      title=${t("signing.made")}
-      note=${t("secret.once")}
-      values=${{ [made.source_app]: made.secret }}
-      onClose=${() => setMade(null)}
-    />`
-    }
-  </section>`;
 }
 
 function secretColumns(after) {
