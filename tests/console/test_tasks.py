@@ -262,7 +262,7 @@ def test_no_match_offers_to_clear_the_filters(desk: Desk) -> None:
     desk.page.wait_for_url(re.compile("#/tasks$"))
 
 
-def test_with_a_shut_eye_for_the_rest_no_exhausted_task_means_that_all_is_well(desk: Desk) -> None:
+def test_a_list_of_exhausted_tasks_with_none_in_it_says_that_all_is_well(desk: Desk) -> None:
     desk.page.route("**/v1/tasks?*", lambda route: route.fulfill(json={"tasks": [], "cursor": None}))
     desk.open("tasks", status="exhausted")
     expect(desk.page.get_by_text("All is well: no task is exhausted.")).to_be_visible()
