@@ -277,6 +277,19 @@ def test_a_robot_that_two_channels_share_is_told_no_more_than_it_takes() -> None
     assert all(late - early >= 60 for early, late in zip(at, at[20:], strict=False))
 
 
+def test_a_robot_that_has_no_time_is_left_alone_by_every_notice_for_as_long_as_the_one_that_met_it_waits() -> None:
+    house, _ = with_channel(in_turn(reply(200, '{"errcode":130101}'), reply(200, OK)), gather=0)
+    exhausted(house)
+    [met] = house.look(house.call("list_tasks")[1]["tasks"][0]["task_id"])["notices"]
+    failing(house, 3)
+    house.pass_time(29)
+    assert len(house.outside.sent_to(ROBOT)) == 1
+    house.pass_time(600)
+    assert met["status"] == "pending"
+    assert len(house.outside.sent_to(ROBOT)) == 5
+    assert owed(house) == 0
+
+
 def test_while_a_robot_has_no_time_failures_gather_and_nobody_is_forgotten() -> None:
     house, _ = with_channel(in_turn(reply(200, '{"errcode":130101}'), reply(200, OK)))
     first = exhausted(house)

@@ -11,12 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutants.mutants import DYNAMO, MUTANTS, ROOT, Mutant
+from tests.mutants import MUTANTS
+from tests.mutants.mutants import DYNAMO, ROOT, Mutant
 
 STORIES = 1000
 """Stories in which the simulation may find a fault, before the other tests are asked."""
 
-COPIED = ("app.py", "chalicelib", "infra", "tests", "docs", "console", "benchmarks", "pyproject.toml", ".chalice")
+COPIED = (
+    *("app.py", "chalicelib", "infra", "sdk", "console", "tests", "benchmarks", "docs", ".chalice"),
+    *("pyproject.toml", "Makefile", "README.md", "requirements.txt", "requirements-dev.txt"),
+)
 
 SIMULATION = ("-m", "tests.simulation", "--seeds", str(STORIES), "--stop")
 
@@ -27,8 +31,10 @@ PROMISE = r"(?<=^SEED )\d+ BROKE A PROMISE: .*"
 TEST = r"(?<=^FAILED )\S+|(?<=^ERROR )\S+"
 """How each says what it found."""
 
+PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+
 TESTS = (
-    *("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not emulator and not localstack and not e2e"),
+    *(*PYTEST, "-m", "not emulator and not localstack and not e2e"),
     *("tests/unit", "tests/api", "tests/contract", "tests/test_story.py", "tests/test_races.py"),
 )
 
@@ -59,11 +65,13 @@ def _try_all(chosen: Sequence[Mutant], product: Path) -> int:
 
 
 def caught_by(mutant: Mutant, product: Path = ROOT) -> str | None:
-    """What noticed the fault: the simulation, and with which promise, or a test; None when nothing did."""
+    """What detected the fault: the test that the mutant names, or else a story or any test; None when nothing did."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = _copy(product, Path(folder))
         file = copy / mutant.file
         file.write_text(mutant.applied(file.read_text()))
+        if mutant.test:
+            return _noticed(copy, (*PYTEST, mutant.test), TEST)
         by_story = None if mutant.file == DYNAMO else _noticed(copy, SIMULATION, PROMISE)  # stories have no DynamoDB
         return by_story or _noticed(copy, TESTS, TEST)
 

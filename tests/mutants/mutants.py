@@ -10,12 +10,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault. `old` stands exactly once in `file`, and becomes `new`."""
+    """One fault. `old` stands exactly once in `file`, and becomes `new`.
+
+    `test`: the test that detects it, as pytest names it; it alone is run. Without one, the simulation is run first
+    and then the other tests, until one of them fails.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    test: str = ""
 
     def applied(self, text: str) -> str:
         """The file's text with the fault in it. Raises ValueError when the code has changed, and the list has not."""
@@ -34,7 +39,7 @@ EMBEDDED = "chalicelib/embedded.py"
 DYNAMO = "chalicelib/store.py"
 TARGET = "chalicelib/delivery/target.py"
 
-MUTANTS = (
+SIMULATED = (
     # ── one attempt at a time ──
     Mutant(
         "drop the lease check",
@@ -154,6 +159,7 @@ MUTANTS = (
         "chalicelib/consume.py",
         "        return ComeBack(WAIT_FOR_A_PORT)",
         "        return Finished()",
+        "tests/unit/test_consume.py",
     ),
     Mutant(
         "a restart forgets what is owed",
@@ -179,24 +185,28 @@ MUTANTS = (
         EMBEDDED,
         'ON CONFLICT (notice_id) DO NOTHING""",',
         'ON CONFLICT (notice_id) DO UPDATE SET notice = excluded.notice""",',
+        "tests/contract/test_store.py",
     ),
     Mutant(
         "a notice goes on gathering after it was settled",
         GATHER,
         "    return 0 if world.store.save_desk(new) else SOON",
         "    return 0",
+        "tests/api/test_channels.py",
     ),
     Mutant(
         "a digest counts those that it lists",
         GATHER,
         "        tasks=len(tasks),",
         "        tasks=min(len(tasks), 2),",
+        "tests/api/test_channels.py",
     ),
     Mutant(
         "a robot is told as fast as it goes",
         "chalicelib/notify/pace.py",
         "    return max(room_at - now, robot.rests_until - now, 0)",
         "    return max(robot.rests_until - now, 0 * room_at)",
+        "tests/api/test_channels.py",
     ),
     Mutant(
         "a refused notice counts as delivered",
@@ -248,12 +258,14 @@ MUTANTS = (
         "chalicelib/delivery/compose.py",
         "sign(keys, task.task_id,",
         "sign(keys[:1], task.task_id,",
+        "tests/api/test_signing_secrets.py",
     ),
     Mutant(
         "a secret that was removed signs for ever",
         "chalicelib/keyring.py",
         "if not self._found or not self._at <= now < self._at + FRESH:",
         "if not self._found:",
+        "tests/api/test_signing_secrets.py",
     ),
     # ── what the predecessor left ──
     Mutant(
@@ -261,18 +273,21 @@ MUTANTS = (
         EMBEDDED,
         "    tx.count(task.created_at, life.tally(None, task))\n",
         "    tx.count(task.updated_at, life.tally(None, task))\n",
+        "tests/contract/test_import.py",
     ),
     Mutant(
         "a finished task that was brought over is looked after",
         LIFE,
         "        due_at=at,\n        wake_at=None,\n",
         "        due_at=at,\n",
+        "tests/api/test_import.py",
     ),
     Mutant(
         "a password once right is right for every user",
         "chalicelib/auth.py",
         'f"{kept} {given}".encode("utf-8", "surrogatepass")',
         'given.encode("utf-8", "surrogatepass")',
+        "tests/api/test_predecessor.py",
     ),
     # ── the same request twice ──
     Mutant(
@@ -305,64 +320,89 @@ MUTANTS = (
     ),
     # ── targets ──
     Mutant(
-        "a pause holds nobody", TARGET, "    if target.paused_at is not None:\n        return Keep(Held.PAUSED)\n", ""
+        "a pause holds nobody",
+        TARGET,
+        "    if target.paused_at is not None:\n        return Keep(Held.PAUSED)\n",
+        "",
+        "tests/api/test_targets.py",
     ),
     Mutant(
         "a target takes one attempt more at a time than it may",
         TARGET,
         "len(others) >= target.max_concurrency",
         "len(others) > target.max_concurrency",
+        "tests/unit/test_target.py",
     ),
     Mutant(
         "everybody may try while the breaker is half-open",
         TARGET,
         "now < gate.open_until or (gate.probe != who and gate.probe_until > now)",
         "now < gate.open_until",
+        "tests/unit/test_target.py",
     ),
     Mutant(
         "nobody calls held tasks whose call was lost",
         TARGET,
         "            ring(world, target.name)\n\n\ndef release",
         "            pass\n\n\ndef release",
+        "tests/api/test_targets.py",
     ),
     Mutant(
         "the time for which a task is held counts against its deadline",
         LIFE,
         "round_started_at=task.round_started_at + max(now - (task.held_at or now), 0)",
         "round_started_at=task.round_started_at",
+        "tests/api/test_targets.py",
     ),
     Mutant(
         "a message from before it was held wakes a held task",
         LIFE,
         "        ticket=task.ticket + 1,\n        held=why,",
         "        held=why,",
+        "tests/contract/test_targets.py",
     ),
     Mutant(
         "DynamoDB: what belongs to a held task expires",
         DYNAMO,
         "    if task.held:\n        return None\n",
         "",
+        "tests/contract/test_targets.py",
     ),
     # ── the ledger ──
-    Mutant("the ledger always adds up", LEDGER, "        return self.gap == 0\n", "        return True\n"),
-    Mutant("the ledger misses tasks that have left", LEDGER, " // DAY + 1) * DAY", " // DAY) * DAY"),
+    Mutant(
+        "the ledger always adds up",
+        LEDGER,
+        "        return self.gap == 0\n",
+        "        return True\n",
+        "tests/unit/test_check.py",
+    ),
+    Mutant(
+        "the ledger misses tasks that have left",
+        LEDGER,
+        " // DAY + 1) * DAY",
+        " // DAY) * DAY",
+        "tests/unit/test_ledger.py",
+    ),
     Mutant(
         "the ledger goes by a retention that was just raised",
         LEDGER,
         "raised = last is not None and",
         "raised = False and last and",
+        "tests/unit/test_ledger.py",
     ),
     Mutant(
         "the ledger reads its two sides one after the other",
         EMBEDDED,
         '        connection.execute("BEGIN")\n        yield connection\n        connection.execute("COMMIT")\n',
         "        yield connection\n",
+        "tests/unit/test_embedded.py",
     ),
     Mutant(
         "DynamoDB: the ledger does not know today's hours",
         DYNAMO,
         'spans = [*self.series("day", since, today), *self.series("hour", max(since, today), until)]',
         'spans = self.series("day", since, today)',
+        "tests/contract/test_ledger.py",
     ),
     # ── later, and in order ──
     Mutant(
@@ -376,6 +416,7 @@ MUTANTS = (
         LIFE,
         "or task.ticket != ticket or task.behind:",
         "or task.ticket != ticket:",
+        "tests/contract/test_lines.py",
     ),
     Mutant("nobody is called up", EMBEDDED, "    if not task.behind:\n        _first(tx, task.line, now)\n", ""),
     Mutant(
@@ -389,34 +430,63 @@ MUTANTS = (
         LIFE,
         "        place=task.place if task.request.on_exhausted == HOLD else None,\n",
         "        place=None,\n",
+        "tests/api/test_order.py",
     ),
-    Mutant("DynamoDB: whoever waits in line may be tried", DYNAMO, "            & Row.behind.does_not_exist()\n", ""),
+    Mutant(
+        "DynamoDB: whoever waits in line may be tried",
+        DYNAMO,
+        "            & Row.behind.does_not_exist()\n",
+        "",
+        "tests/contract/test_lines.py",
+    ),
     Mutant(
         "DynamoDB: two get the same place",
         DYNAMO,
         "same = Record.version == line.version if",
         "same = Record.owner.exists() if",
+        "tests/contract/test_lines.py",
     ),
     # ── the same rules once more, as a condition of DynamoDB ──
-    Mutant("DynamoDB: drop the lease check", DYNAMO, "            & (Row.lease_until <= now)\n", ""),
-    Mutant("DynamoDB: drop the ticket check", DYNAMO, "            & (Row.ticket == ticket)\n", ""),
-    Mutant("DynamoDB: drop the count of attempts", DYNAMO, "            & (Row.number < Row.max_attempts)\n", ""),
+    Mutant(
+        "DynamoDB: drop the lease check",
+        DYNAMO,
+        "            & (Row.lease_until <= now)\n",
+        "",
+        "tests/contract/test_store.py",
+    ),
+    Mutant(
+        "DynamoDB: drop the ticket check",
+        DYNAMO,
+        "            & (Row.ticket == ticket)\n",
+        "",
+        "tests/contract/test_store.py",
+    ),
+    Mutant(
+        "DynamoDB: drop the count of attempts",
+        DYNAMO,
+        "            & (Row.number < Row.max_attempts)\n",
+        "",
+        "tests/contract/test_store.py",
+    ),
     Mutant(
         "DynamoDB: add without a condition",
         DYNAMO,
         "self._table.put(row, Row.task_id.does_not_exist())",
         "self._table.put(row)",
+        "tests/contract/test_store.py",
     ),
     Mutant(
         "DynamoDB: write without looking at the version",
         DYNAMO,
         "_difference(before, after), Row.version == old.version",
         "_difference(before, after), Row.version >= 0",
+        "tests/contract/test_store.py",
     ),
     Mutant(
         "DynamoDB: the index of what must be looked after is empty",
         DYNAMO,
         "_held_by(task.request.target, shard) if task.held else str(shard),",
         "None,",
+        "tests/unit/test_store_layout.py",
     ),
 )

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from tests.mutants import MUTANTS
 from tests.mutants.__main__ import caught_by
-from tests.mutants.mutants import LIFE, MUTANTS, ROOT, Mutant
+from tests.mutants.mutants import LIFE, ROOT, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from itertools import cycle
@@ -119,6 +120,18 @@ def test_retry_after_is_a_number_of_seconds_or_a_date(header: str, seconds: floa
 )
 def test_a_retry_after_that_is_neither_is_passed_over(header: str | None) -> None:
     assert retry_after(header, NOON) is None
+
+
+def test_a_retry_after_date_without_a_zone_is_utc_whatever_the_zone_of_this_computer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert retry_after("Mon, 01 Dec 2025 12:01:00 -0000", NOON) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.text(max_size=40) | st.text(alphabet="MonDec, 0123456789:+-GMT", max_size=40))
@@ -275,6 +288,16 @@ def test_no_try_is_planned_at_or_after_the_deadline(remaining: float, asked: flo
 )
 def test_a_task_waits_where_the_limits_of_sqs_allow(wait: float, in_flight: int, where: Place) -> None:
     assert place(wait, in_flight=in_flight, limit=100) is where
+
+
+@pytest.mark.parametrize(
+    ("wait", "where"),
+    [(0, Place.DELAYED), (900, Place.DELAYED), (900.1, Place.HIDDEN), (42_300, Place.HIDDEN), (42_301, Place.PARKED)],
+)
+def test_a_message_with_a_turn_of_a_rate_is_replaced_unless_the_wait_is_too_long_for_a_delay(
+    wait: float, where: Place
+) -> None:
+    assert place(wait, in_flight=0, limit=100, spent=True) is where
 
 
 # ── a whole round ────────────────────────────────────────────────────────────────────────────────
