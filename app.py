@@ -37,7 +37,7 @@ def _answer(view: str, **path: str) -> Response:
         url_path=request.context.get("path", ""),
     )
     answer = api.answer(world.current(), view, call)
-    return Response(answer.text(), {"Content-Type": "application/json", **answer.headers}, answer.status)
+    return Response(answer.text(), {**answer.all_headers}, answer.status)
 
 
 def _at(method: str, path: str) -> Callable[[View], View]:

@@ -66,10 +66,15 @@ class Asked:
     body: Json
 
 
+SENT_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of every answer of the API, refusals included: it holds bodies of tasks and, once, secrets. What API Gateway
+answers by itself has them by infra/template.yaml, and what the local server answers by `infra/local/server.py`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What goes back: a status, JSON (None: no body) or, where the headers say so, plain text; headers, of which
-    one may come several times."""
+    one may come several times. `SENT_ALWAYS` go with them."""
 
     status: int
     body: Json = None
@@ -79,6 +84,11 @@ class Answer:
     def content_type(self) -> str:
         """Of the body."""
         return str(self.headers.get("Content-Type", JSON))
+
+    @property
+    def all_headers(self) -> Mapping[str, str | list[str]]:
+        """The headers as they go on the wire."""
+        return {"Content-Type": JSON, **SENT_ALWAYS, **self.headers}
 
     def text(self) -> str:
         """The body as it goes on the wire."""

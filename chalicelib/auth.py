@@ -33,6 +33,9 @@ from chalicelib.task import DONE, RIGHTS, Audit, Caller, Json, Right, Role, Sess
 WINDOW = 300
 """Seconds by which the clock of a caller may be wrong, and a request may be late."""
 
+CLOCK_TOLERANCE_SECONDS = 60
+"""By how much clocks may differ where a moment of one computer is compared with the clock of another."""
+
 COOKIE = "kkbida_session"
 """The cookie of a session."""
 
@@ -203,13 +206,18 @@ def _checked(world: World, method: str, call: Call) -> Signature:
     if missing := [name for name in _must_cover(call) if name not in signature.covered]:
         raise SignatureIncomplete(f"The signature of this {method} must cover {', '.join(missing)} as well.")
     now = world.clock.now()
-    if abs(now - signature.created) > WINDOW or (signature.expires is not None and signature.expires < now):
+    if abs(now - signature.created) > WINDOW or _is_over(signature.expires, now):
         raise SignatureStale(
             f"It was made at {signature.created}, and now is {int(now)}; {WINDOW} seconds are let pass."
         )
     if "content-digest" in signature.covered:
         message_signature.check_digest(call.headers.get("content-digest", ""), call.body)
     return signature
+
+
+def _is_over(expires: int | None, now: float) -> bool:
+    """Whether the signature's own end has passed, with tolerance: the signer's clock may be behind ours."""
+    return expires is not None and expires + CLOCK_TOLERANCE_SECONDS < now
 
 
 def _must_cover(call: Call) -> Iterator[str]:
@@ -322,6 +330,6 @@ RECENT = Recent()
 
 def _require_new(world: World, who: Identity) -> None:
     """Raises Replayed when this nonce was used by this key before."""
-    until = world.clock.now() + 2 * WINDOW + 1  # by then it is stale
+    until = world.clock.now() + 2 * WINDOW + CLOCK_TOLERANCE_SECONDS  # by then it is stale for every process
     if not world.store.use_once(f"{who.name}:{who.nonce}", until):
         raise Replayed

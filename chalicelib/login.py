@@ -10,20 +10,17 @@ A failure is counted before the password is looked at, so that many tries at a t
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from chalicelib import log, operators
+from chalicelib import lockout, log, operators
 from chalicelib.admin import new_password, save_operator
 from chalicelib.auth import Identity, cookies_of, entry, note_refusal, operator_named
 from chalicelib.call import Call
-from chalicelib.errors import Forbidden, LockedOut, LoginFailed, SessionOver
-from chalicelib.operators import BY_ADDRESS, BY_NAME, Limit
+from chalicelib.errors import Forbidden, LoginFailed, SessionOver
+from chalicelib.lockout import Counts, digest, network_of
+from chalicelib.operators import BY_ADDRESS, BY_NAME
 from chalicelib.ports import World
-from chalicelib.task import Operator, Roster, Session, Tries, evolve
+from chalicelib.task import Operator, Roster, Session, evolve
 
 DEVICE = "kkbida_device"
 """The cookie of a device from which somebody has logged in. It opens nothing: it sets the tries there apart."""
@@ -42,11 +39,8 @@ class Opened:
 def login(world: World, call: Call, name: str, password: str) -> Opened:
     """Begin a session. Raises LoginFailed or LockedOut."""
     operator = world.store.operator(name) if operators.is_name(name) else None
-    counted = _count(world, call, name, operator)
-    if not _is_right(operator, password):
-        raise _failed(world, call, operator, counted, "login")
+    _require_right(world, call, name, operator, password=password, action="login")
     assert operator is not None, "the password is right"
-    _forgive(world, counted)
     log.event("login.done", metrics={"Logins": 1}, operator=name, address=call.address)
     return open_session(world, operator, call, "login")
 
@@ -65,10 +59,7 @@ def change_password(world: World, call: Call, who: Identity, current: str, new: 
     """
     name = _session_of(who).operator
     operator = world.store.operator(name)
-    counted = _count(world, call, name, operator)
-    if not _is_right(operator, current):
-        raise _failed(world, call, operator, counted, "change-password")
-    _forgive(world, counted)
+    _require_right(world, call, name, operator, password=current, action="change-password")
     changes = new_password(world, name, new, "/new")
 
     def changed(roster: Roster) -> Operator:
@@ -99,6 +90,18 @@ def _session_of(who: Identity) -> Session:
     return who.session
 
 
+def _require_right(
+    world: World, call: Call, name: str, operator: Operator | None, *, password: str, action: str
+) -> None:
+    """Look at a password, unless too many were wrong. Raises LoginFailed or LockedOut."""
+    counts = _counts(call, name, operator)
+    with lockout.one_at_a_time(counts):
+        lockout.count(world, counts)
+        if not _is_right(operator, password):
+            raise _failed(world, call, operator, counts, action)
+        lockout.forgive(world, counts)
+
+
 def _is_right(operator: Operator | None, password: str) -> bool:
     """Whether it is the operator's password. It takes as long when there is no such operator, or it is disabled."""
     right = operators.is_password(password, operator.password if operator else operators.nobodys_password())
@@ -107,77 +110,21 @@ def _is_right(operator: Operator | None, password: str) -> bool:
 
 # ── tries ────────────────────────────────────────────────────────────────────────────────────────
 
-Counted = list[tuple[str, Limit]]
-"""Under what a try is counted, and how many each allows. The first is that of the name or device."""
 
-
-def _count(world: World, call: Call, name: str, operator: Operator | None) -> Counted:
-    """Count a try as one that has failed, before it is looked at. Raises LockedOut, and then counts nothing."""
-    counted = _counted(call, name, operator)
-    now = world.clock.now()
-    for of, limit in counted:
-        _require_free(world.store.tries(of), limit, now)
-    for of, limit in counted:
-        _change(world, of, partial(_after_failure, limit=limit, now=now))
-    return counted
-
-
-def _after_failure(tries: Tries, limit: Limit, now: float) -> Tries:
-    return operators.after_failure(_require_free(tries, limit, now), now)
-
-
-def _counted(call: Call, name: str, operator: Operator | None) -> Counted:
+def _counts(call: Call, name: str, operator: Operator | None) -> Counts:
     """A device from which this operator has logged in has a count of its own, which nobody else can raise."""
     mark = cookies_of(call).get(DEVICE, "")
     if operator is not None and operators.is_mark(operator, mark):
-        return [(f"device:{_digest(mark)}", BY_NAME)]
-    return [(f"name:{_digest(name)}", BY_NAME), (f"address:{_network(call.address)}", BY_ADDRESS)]
+        return [(f"device:{digest(mark)}", BY_NAME)]
+    return [(f"name:{digest(name)}", BY_NAME), (f"address:{network_of(call.address)}", BY_ADDRESS)]
 
 
-def _require_free(tries: Tries, limit: Limit, now: float) -> Tries:
-    """The tries, if another one is looked at now. Raises LockedOut."""
-    free_at = operators.may_try_at(tries, limit)
-    if now < free_at:
-        wait = operators.seconds_until(free_at, now)
-        raise LockedOut(f"Too many tries have failed; the next one is looked at in {wait} seconds.", retry_after=wait)
-    return tries
-
-
-def _forgive(world: World, counted: Counted) -> None:
-    """The name, or the device, begins anew; the address is given back the one try: others may be behind it."""
-    now = world.clock.now()
-    (own, _), *others = counted
-    _change(world, own, lambda tries: operators.after_success(tries, now, left=0))
-    for of, _ in others:
-        _change(world, of, lambda tries: operators.after_success(tries, now, left=tries.failed - 1))
-
-
-def _change(world: World, of: str, decide: Callable[[Tries], Tries]) -> None:
-    """Change a count as one step between those of others."""
-    while not world.store.save_tries(decide(world.store.tries(of))):
-        continue
-
-
-def _failed(world: World, call: Call, operator: Operator | None, counted: Counted, action: str) -> LoginFailed:
+def _failed(world: World, call: Call, operator: Operator | None, counts: Counts, action: str) -> LoginFailed:
     """What is answered to a try that has failed, once it is noted. A name that nobody has is left out: it may be a
     password."""
     who = Identity(operator_named(operator.name) if operator else "nobody", call.address)
-    of, limit = counted[0]
-    wait = operators.wait_after(world.store.tries(of).failed, limit)
+    wait = lockout.wait_of(world, counts)
     refusal = LoginFailed("The name or the password is wrong.")
     note_refusal(world, who, action, who.name if operator else "login", refusal, locked_for=wait)
     log.event("login.failed", metrics={"LoginsFailed": 1}, actor=who.name, address=call.address, locked_for=wait)
     return refusal
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _network(address: str) -> str:
-    """Whom an address stands for: itself, or the /64 of IPv6, of which everybody has as many as they like."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)  # noqa: PLR2004

@@ -119,9 +119,19 @@ FORGOTTEN_AFTER = 86_400
 """Seconds after the last failure."""
 
 
-def may_try_at(tries: Tries, limit: Limit) -> float:
-    """The moment from which on the next try is looked at."""
-    return tries.last_at + wait_after(tries.failed, limit)
+MAX_CLOCK_SKEW_SECONDS = 5
+"""By how much the clocks of two of our processes may differ. A moment further in the future says nothing."""
+
+
+def seconds_to_wait(tries: Tries, limit: Limit, now: float) -> int:
+    """Whole seconds until the next try is looked at, 0: now. It is what `Retry-After` says.
+
+    `last_at` may be the moment of another writer, which is ahead of ours by milliseconds: that alone makes no one wait.
+    """
+    wait = wait_after(tries.failed, limit)
+    if wait == 0 or tries.last_at > now + MAX_CLOCK_SKEW_SECONDS:
+        return 0
+    return max(0, math.ceil(tries.last_at + wait - now))
 
 
 def wait_after(failed: int, limit: Limit) -> float:
@@ -225,8 +235,3 @@ def _text(raw: bytes) -> str:
 def _raw(text: str) -> bytes:
     """Raises ValueError."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def seconds_until(moment: float, now: float) -> int:
-    """Whole seconds, one at least: what `Retry-After` says."""
-    return max(1, math.ceil(moment - now))

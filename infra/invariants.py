@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from chalicelib.api import SENT_ALWAYS
 from chalicelib.errors import SettingsError
 from chalicelib.log import NAMESPACE
 from chalicelib.settings import SETTINGS, load
@@ -312,8 +313,13 @@ def one_api(template: Template) -> Findings:
     for name, api in _of_type(template, "AWS::ApiGateway::RestApi").items():
         if api.get("EndpointConfiguration") != {"Types": ["REGIONAL"]}:
             yield f"{name} is not regional"
-        if not api.get("Body", {}).get("x-amazon-apigateway-gateway-responses"):
+        own = api.get("Body", {}).get("x-amazon-apigateway-gateway-responses")
+        if not own:
             yield f"{name}: the gateway's own errors are no problems"
+        for kind, response in (own or {}).items():
+            sent = response.get("responseParameters", {})
+            if any(sent.get(f"gatewayresponse.header.{it}") != f"'{value}'" for it, value in SENT_ALWAYS.items()):
+                yield f"{name}: {kind} lacks {' or '.join(SENT_ALWAYS)}"
     stages = _of_type(template, "AWS::ApiGateway::Stage")
     if len(stages) != 1:
         yield f"There must be one stage of the API, not {sorted(stages)}"

@@ -127,7 +127,7 @@ class _Refused(ErrorTask):
         error: Any = self.request.error  # type: ignore[attr-defined]  # it is a parser; the stubs call it an error
         status, headers, body = _problem(REFUSALS_OF_WAITRESS.get(error.code, InvalidRequest)(error.body))
         self.status = _status_line(status)
-        self.response_headers = headers
+        self.response_headers = _with_sent_always(headers)
         self.content_length = len(body)
         self.set_close_on_finish()
         self.write(body)
@@ -151,10 +151,16 @@ def application(app: Chalice, console: Path) -> WSGIApplication:
         except Refusal as refusal:
             status, headers, body = _problem(refusal)
         length = ("Content-Length", str(len(body)))
-        start_response(_status_line(status), [*headers, length])
+        start_response(_status_line(status), [*_with_sent_always(headers), length])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return respond
+
+
+def _with_sent_always(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The headers with those of `api.SENT_ALWAYS` that are not among them: no answer leaves without."""
+    there = {name.lower() for name, _ in headers}
+    return [*headers, *((name, value) for name, value in api.SENT_ALWAYS.items() if name.lower() not in there)]
 
 
 def _status_line(status: int) -> str:

@@ -294,6 +294,12 @@ def test_a_request_that_is_not_signed_rightly_is_refused(
     assert here.me.secret not in json.dumps(problem)
 
 
+@pytest.mark.parametrize(("ago", "status"), [(0, 202), (59, 202), (61, 401)])
+def test_expires_may_be_the_moment_of_a_clock_that_is_a_minute_behind(here: Here, ago: int, status: int) -> None:
+    now = int(here.house.clock.at)
+    assert here.ask("submit", TASK, created=now - 100, extra=f";expires={now - ago}")[0] == status
+
+
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from chalicelib import __version__
-from chalicelib.api import ROUTES
-from chalicelib.errors import MethodNotAllowed, Refusal, kinds_of
+from chalicelib import __version__, api
+from chalicelib.api import ROUTES, Answer
+from chalicelib.errors import MethodNotAllowed, NotFound, Refusal, Unauthorized, kinds_of
 from tests.declared import at
 from tests.house import House
 
@@ -123,3 +123,9 @@ def test_a_query_parameter_that_is_not_in_it_is_refused(view: str) -> None:
 def test_no_other_route_pays_for_it() -> None:
     loaded = "import sys, app, chalicelib.api; sys.exit('chalicelib.openapi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
+
+
+def test_every_answer_forbids_storing_and_guessing_its_type() -> None:
+    for answer in (Answer(200, {}), Answer(204), api.problem(NotFound()), api.as_before(Unauthorized())):
+        sent = answer.all_headers
+        assert (sent["Cache-Control"], sent["X-Content-Type-Options"]) == ("no-store", "nosniff")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from chalicelib.keyring import FRESH
 from chalicelib.task import RIGHTS, Right, Role, Roster, Session, evolve
 from tests.api.test_callers import Here
 from tests.browser import PASSWORD, Browser, hire
-from tests.house import House
+from tests.house import NOON, House
 
 DAY, HOUR, MINUTE = 86_400, 3600, 60
 
@@ -168,6 +170,24 @@ def test_after_five_failures_the_waits_grow_whether_there_is_such_a_name_or_not(
         assert fail(browser, 1, name) == [429]
         house.clock.at += 0.5
         assert fail(browser, 1, name) == [401]
+
+
+def test_correct_passwords_at_the_same_moment_are_all_taken(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is counted before it is looked at; the others wait for it, and the clocks of their threads differ."""
+    monkeypatch.setattr(operators, "COST", (4, 8, 1))
+    moments = count(start=NOON, step=-0.001)
+    monkeypatch.setattr(house.clock, "now", lambda: next(moments), raising=False)
+    with ThreadPoolExecutor(16) as threads:
+        answers = [*threads.map(lambda _: Browser(house).log_in()[0], range(16))]
+    assert answers == [200] * 16
+
+
+def test_a_clock_that_is_behind_locks_nobody_out(house: House) -> None:
+    assert Browser(house).log_in()[0] == 200
+    house.clock.at -= 0.005
+    assert Browser(house).log_in()[0] == 200
+    house.clock.at -= HOUR
+    assert Browser(house).log_in()[0] == 200
 
 
 def test_a_try_while_locked_is_not_looked_at_and_not_counted(house: House) -> None:

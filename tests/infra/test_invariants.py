@@ -113,6 +113,14 @@ def statement(role: str, number: int, part: str) -> tuple[str | int, ...]:
         (properties("APIHandler", "Environment", "Variables", "KKBIDA_OPEN_API"), "1", "must be the parameter OpenApi"),
         (properties("RestAPI", "EndpointConfiguration", "Types"), ["EDGE"], "RestAPI is not regional"),
         (properties("RestAPI", "Body", "x-amazon-apigateway-gateway-responses"), GONE, "are no problems"),
+        (
+            properties(
+                *("RestAPI", "Body", "x-amazon-apigateway-gateway-responses", "THROTTLED", "responseParameters"),
+                "gatewayresponse.header.Cache-Control",
+            ),
+            GONE,
+            "THROTTLED lacks Cache-Control",
+        ),
         (("Resources", "RestAPIStage"), {"Type": "AWS::ApiGateway::Stage"}, "There must be one stage"),
         (properties("RestAPIprodStage", "MethodSettings"), [{}], "RestAPIprodStage is not throttled"),
         (properties("RestAPIprodStage", "AccessLogSetting"), GONE, "RestAPIprodStage has no access log"),

@@ -141,6 +141,28 @@ def test_a_body_that_lambda_would_not_take_is_refused(ask: Ask) -> None:
     assert ask("POST", "/v1/raw", b"", {"Content-Length": str(server.BODY_LIMIT + 1)}).status == 413
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/v1/tasks/t1", {}, 200),
+        ("HEAD", "/v1/tasks/newest", {}, 200),
+        ("OPTIONS", "/v1/tasks", {}, 204),
+        ("PUT", "/v1/tasks", {}, 405),
+        ("POST", "/v1/nothing", {}, 404),
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/v1/tasks", {"Host": "elsewhere.example"}, 403),
+        ("POST", "/v1/raw", {"Content-Length": str(server.BODY_LIMIT + 1)}, 413),
+        ("POST", "/v1/raw", {"Transfer-Encoding": "gzip"}, 400),
+    ],
+)
+def test_every_answer_forbids_storing_and_guessing_its_type(
+    ask: Ask, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    reply = ask(method, path, b"", headers)
+    assert reply.status == status
+    assert (reply.headers["Cache-Control"], reply.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
 def test_a_fault_of_the_server_is_a_problem_without_a_trace() -> None:
     def broken(*_: object) -> list[bytes]:
         raise ZeroDivisionError("secret")

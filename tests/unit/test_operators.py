@@ -67,7 +67,19 @@ def test_the_worst_passwords_are_long_enough_to_be_chosen() -> None:
 )
 def test_the_waits_grow_after_the_free_tries(limit: Limit, failed: int, wait: float) -> None:
     assert wait_after(failed, limit) == wait
-    assert operators.may_try_at(Tries(of="x", failed=failed, last_at=NOW), limit) == NOW + wait
+    assert operators.seconds_to_wait(Tries(of="x", failed=failed, last_at=NOW), limit, NOW) == wait
+
+
+@pytest.mark.parametrize(("ahead", "wait"), [(0.001, 0), (4, 0), (86_400, 0)])
+def test_nobody_waits_only_because_another_clock_is_ahead(ahead: float, wait: int) -> None:
+    tries = Tries(of="x", failed=4, last_at=NOW + ahead)
+    assert operators.seconds_to_wait(tries, BY_NAME, NOW) == wait
+
+
+def test_a_moment_far_in_the_future_locks_nobody_out() -> None:
+    tries = Tries(of="x", failed=10, last_at=NOW + 4)
+    assert operators.seconds_to_wait(tries, BY_NAME, NOW) == 36
+    assert operators.seconds_to_wait(evolve(tries, last_at=NOW + 86_400), BY_NAME, NOW) == 0
 
 
 def test_a_success_leaves_no_less_than_nothing() -> None:
