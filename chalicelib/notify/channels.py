@@ -9,11 +9,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import quote_plus, unquote
 
 from chalicelib import __version__
 from chalicelib.errors import Fault
+from chalicelib.notify.markup import SPARED_FOR_SLACK, for_slack, one_line, plain, plain_url
 from chalicelib.notify.texts import CHINESE, ENGLISH, Words, dumped
+from chalicelib.notify.throttling import is_throttled
 from chalicelib.ports import Letter, Outgoing, Reply
 from chalicelib.shape import escaped
 from chalicelib.task import Channel, Json
@@ -41,20 +44,25 @@ class Kind:
     """A kind of channel.
 
     `address(channel, now)` is the URL to post to. `refusal(reply)` is why the channel did not take the message,
-    None when it did. `busy`: codes by which it says that it has too many. `wrap(text)` is the body that carries a
-    text of at most `most` bytes, and `escape` keeps a value from meaning something in it. `signs`: whether a secret
-    signs it, in the address or (`seal`) in the body. `by_mail`: no request goes out, but a letter.
+    None when it did. `code`: the member of the reply that says why; empty where the reply is text.
+    `wrap(text)` is the body that carries a text of at most `most` bytes; `most_of_template` are the bytes that a
+    channel's own template may grow to, None where no limit is known. `plain` and `plain_url` keep a value, or a URL,
+    from meaning something in it, and `escape` what was cut to its length. `signs`: whether a secret signs it, in the
+    address or (`seal`) in the body. `by_mail`: no request goes out, but a letter.
     """
 
     pace: Pace
     words: Words = CHINESE
     wrap: Callable[[str], str] = lambda text: dumped({"msgtype": "text", "text": {"content": text}})
     most: int = 2000
+    most_of_template: Callable[[str], int | None] = lambda _template: None
+    plain: Callable[[str], str] = plain
+    plain_url: Callable[[str], str] = plain_url
     escape: Callable[[str], str] = lambda text: text
     address: Callable[[Channel, float], str] = lambda channel, _now: channel.url
     seal: Callable[[Channel, str, float], str] = lambda _channel, body, _now: body
     refusal: Callable[[Reply], str | None] = _bad_status
-    busy: frozenset[int] = frozenset()
+    code: str = ""
     signs: bool = False
     by_mail: bool = False
 
@@ -91,11 +99,6 @@ def _object(body: str) -> dict[str, Json] | None:
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
-
-
-def _for_slack(text: str) -> str:
-    """Slack's three characters that mean something. Source: Slack, formatting text, escaping."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _bad_errcode(reply: Reply) -> str | None:
@@ -151,14 +154,23 @@ _FEISHU = Kind(
     wrap=lambda text: dumped({"msg_type": "text", "content": {"text": text}}),
     most=15_000,  # of 20 KB for the whole body
     seal=_feishu,
+    most_of_template=lambda _: 15_000,
     refusal=_bad_code_of_feishu,
-    busy=frozenset({11_232}),
+    code="code",
     signs=True,
 )
 
+
+def _most_of_wecom(template: str) -> int:
+    """WeCom takes 2,048 bytes of a text and 4,096 of Markdown."""
+    return 4_000 if '"markdown' in template else 2_000
+
+
+_CHINESE_ROBOT = Kind(_CHINA, refusal=_bad_errcode, code="errcode")
+
 KINDS: Mapping[str, Kind] = {
-    "dingtalk": Kind(_CHINA, address=_dingtalk, refusal=_bad_errcode, busy=frozenset({130_101}), signs=True),
-    "wecom": Kind(_CHINA, refusal=_bad_errcode, busy=frozenset({45_009})),
+    "dingtalk": replace(_CHINESE_ROBOT, address=_dingtalk, signs=True, most_of_template=lambda _: 18_000),  # of 20,000
+    "wecom": replace(_CHINESE_ROBOT, most_of_template=_most_of_wecom),
     "feishu": _FEISHU,
     "lark": replace(_FEISHU, words=ENGLISH),
     "slack": Kind(
@@ -166,21 +178,37 @@ KINDS: Mapping[str, Kind] = {
         words=ENGLISH,
         wrap=lambda text: dumped({"text": text}),
         most=20_000,  # of 40,000 characters, of which each may become five
-        escape=_for_slack,
+        most_of_template=lambda _: 20_000,
+        plain=partial(plain, spared=SPARED_FOR_SLACK),
+        plain_url=partial(plain_url, spared=SPARED_FOR_SLACK),
+        escape=for_slack,
         refusal=_not_ok,
     ),
-    "email": Kind(Pace(1, 1), words=ENGLISH, wrap=lambda text: text, most=20_000, by_mail=True),
-    "webhook": Kind(Pace(50, 0.02)),  # nobody says how much it takes
+    "email": Kind(
+        Pace(1, 1),
+        words=ENGLISH,
+        wrap=lambda text: text,
+        most=20_000,
+        plain=one_line,
+        plain_url=one_line,
+        by_mail=True,
+    ),
+    "webhook": Kind(  # a program reads it, and nobody says how much it takes
+        Pace(50, 0.02), plain=lambda text: text, plain_url=lambda url: url
+    ),
 }
 """Sources of limits and codes: the vendors' pages that docs/channels.md names."""
 
-TOO_MANY_REQUESTS = 429
-
 
 def is_busy(channel: Channel, reply: Reply) -> bool:
-    """Whether the channel did not look at the message, because it had too many."""
-    said = {_whole(reply, "errcode"), _whole(reply, "code")}
-    return reply.status == TOO_MANY_REQUESTS or not said.isdisjoint(KINDS[channel.kind].busy)
+    """Whether a channel that did not take a message says that it got too many: see `throttling.ANSWERS`."""
+    kind = KINDS[channel.kind]
+    code = _whole(reply, kind.code) if kind.code else None
+    return is_throttled(channel.kind, reply.status, code, reply.body[:MAX_MESSAGE_BYTES].decode(errors="replace"))
+
+
+MAX_MESSAGE_BYTES = 2_000
+"""Bytes of a reply in which its message is looked for: robots answer in a few hundred."""
 
 
 def outgoing(channel: Channel, body: str, *, now: float) -> Outgoing:
@@ -197,7 +225,7 @@ def outgoing(channel: Channel, body: str, *, now: float) -> Outgoing:
 
 def letter(channel: Channel, subject: str, text: str) -> Letter:
     """The e-mail that carries a notice. The address of its channel is `mailto:a@example.com,b@example.com`."""
-    return Letter(to=recipients(channel.url), subject=subject, text=text)
+    return Letter(to=recipients(channel.url), subject=one_line(subject), text=text)
 
 
 MAILTO = "mailto:"

@@ -6,15 +6,19 @@ template a value is escaped as the inside of a JSON string, so that no URL can b
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
+from urllib.parse import quote_plus
 
-from chalicelib.notify.channels import KINDS
+from chalicelib.notify.channels import KINDS, Kind
 from chalicelib.notify.texts import cut, digest
-from chalicelib.task import Channel, Gist, Task
+from chalicelib.shape import escaped
+from chalicelib.task import Channel, Gist, Task, evolve
 
 VARIABLES = (
     "taskId", "url", "createTime", "lastModifiedDate", "sourceAppName", "targetAppName", "callCount",
@@ -66,26 +70,76 @@ def _says_json(content_type: str) -> bool:
 
 
 def render(channel: Channel, values: Mapping[str, str]) -> str:
-    """The body of a notice about one task. A variable without a value becomes nothing."""
-    kind, is_json = KINDS[channel.kind], _is_json(channel)
-    given = values if channel.template else _fitting(values, kind.most)
+    """The body of a notice about one task. A variable without a value becomes nothing.
 
-    def value(match: re.Match[str]) -> str:
-        text = kind.escape(given.get(match[1], ""))
-        return json.dumps(text, ensure_ascii=False)[1:-1] if is_json else text
+    Values are untrusted, and written so that the channel does nothing but show them; the template is the operator's.
+    """
+    kind, encode = KINDS[channel.kind], _encoder(channel)
+    template = channel.template or kind.wrap(kind.words.alone)
+    shown = {name: escaped((kind.plain_url if name == "url" else kind.plain)(value)) for name, value in values.items()}
+    most = kind.most_of_template(template) if channel.template else kind.most
+    given = shown if most is None else fitting(template, shown, most)
+    return _VARIABLE.sub(lambda match: encode(kind.escape(given.get(match[1], ""))), template)
 
-    return _VARIABLE.sub(value, channel.template or kind.wrap(kind.words.alone))
+
+def _encoder(channel: Channel) -> Callable[[str], str]:
+    """What keeps a value within its place in a body of the channel's type: JSON, a form, XML or HTML, or plain text."""
+    if _is_json(channel):
+        return lambda text: json.dumps(text, ensure_ascii=False)[1:-1]
+    written_as = "" if KINDS[channel.kind].by_mail else channel.content_type.lower()
+    if "form-urlencoded" in written_as:
+        return quote_plus
+    return html.escape if "xml" in written_as or "html" in written_as else lambda text: text
 
 
-def _fitting(values: Mapping[str, str], most: int) -> Mapping[str, str]:
-    """The values, the long ones cut, so that the kind's own text stays within its bytes."""
-    return {name: cut(value, most // 2 if name == "url" else most // 10) for name, value in values.items()}
+def fitting(template: str, values: Mapping[str, str], most: int) -> Mapping[str, str]:
+    """The values, the longest cut, so that the filled template has `most` bytes at most (more if it has without)."""
+    uses = Counter(name for name in _VARIABLE.findall(template) if name in values and name not in COUNTS)
+    room = most - len(_VARIABLE.sub("", template).encode())
+    sizes = {name: len(values[name].encode()) for name in uses}
+    fitted = dict(values)
+    for name in sorted(uses, key=sizes.__getitem__):
+        share = max(room // uses.total(), MIN_SHARE_BYTES)
+        fitted[name] = cut(values[name], share)
+        room -= min(sizes[name], share) * uses.pop(name)
+    return fitted
+
+
+MIN_SHARE_BYTES = 3
+"""Bytes that are left of any value: those of an ellipsis."""
 
 
 def render_digest(channel: Channel, gist: Gist, link: str) -> str:
     """The body of a notice about many events, in the kind's own form and words."""
     kind = KINDS[channel.kind]
-    return kind.wrap(kind.escape(digest(kind.words, gist, link, kind.most)))
+    return kind.wrap(kind.escape(digest(kind.words, _shown(kind, gist), kind.plain_url(link), kind.most)))
+
+
+def _shown(kind: Kind, gist: Gist) -> Gist:
+    """What a digest says, each text written so that the channel does nothing but show it."""
+    return evolve(
+        gist,
+        targets=_recounted(gist.targets, kind.plain_url),
+        errors=_recounted(gist.errors, kind.plain),
+        apps=_recounted(gist.apps, kind.plain),
+        first=tuple(map(kind.plain, gist.first)),
+        opened=tuple(_change(kind, it) for it in gist.opened),
+        closed=tuple(_change(kind, it) for it in gist.closed),
+    )
+
+
+def _recounted(counts: Mapping[str, int], shown: Callable[[str], str]) -> Mapping[str, int]:
+    """The counts by what is shown of each name, of which two may look the same."""
+    found: Counter[str] = Counter()
+    for name, count in counts.items():
+        found[shown(name)] += count
+    return found
+
+
+def _change(kind: Kind, said: str) -> str:
+    """A target, and why its breaker has changed, in brackets."""
+    target, space, because = said.partition(" ")
+    return f"{kind.plain_url(target)}{space}{kind.plain(because)}"
 
 
 def subject_of(gist: Gist) -> str:

@@ -22,6 +22,7 @@ from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.errors import LostLease, NotFound, SendFailed
 from chalicelib.notify import channels, gather, pace
 from chalicelib.notify.message import render, render_digest, subject_of
+from chalicelib.notify.throttling import retry_after
 from chalicelib.ports import Message, News, World
 from chalicelib.task import Channel, Mention, Notice, NoticeStatus, Status, Task, evolve
 
@@ -236,7 +237,9 @@ def _carry(world: World, channel: Channel, body: str, subject: str) -> Sent:
     reason = channels.refusal(channel, reply)
     if reason is None:
         return Sent(Ending.TAKEN)
-    return Sent(Ending.BUSY if channels.is_busy(channel, reply) else Ending.REFUSED, reason)
+    if channels.is_busy(channel, reply):
+        return Sent(Ending.BUSY, reason, retry_after(reply.headers, reply.body))
+    return Sent(Ending.REFUSED, reason)
 
 
 def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
@@ -247,7 +250,7 @@ def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
     if sent.ending is Ending.NOT_YET:
         return evolve(ended, tries=notice.tries - 1, due_at=now + sent.wait)
     if sent.ending is Ending.BUSY and now - notice.created_at < BUSY_FOR:
-        wait = min(BUSY_FIRST * 2**notice.throttled, BUSY_MOST) * random.uniform(0.5, 1.5)
+        wait = max(min(BUSY_FIRST * 2**notice.throttled, BUSY_MOST) * random.uniform(1, 1.5), sent.wait)
         return evolve(ended, tries=notice.tries - 1, throttled=notice.throttled + 1, due_at=now + wait)
     if sent.ending is Ending.REFUSED and notice.tries <= len(WAITS):
         return evolve(ended, due_at=now + WAITS[notice.tries - 1] * random.uniform(1, 1.2))

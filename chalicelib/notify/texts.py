@@ -15,8 +15,13 @@ MOST_OF_ITEM = 80
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One language. `alone` has the variables of a template; the others stand for one line of a digest each."""
+    """One language. `alone` has the variables of a template; the others stand for one line of a digest each.
 
+    `keyword` is in each message: in `alone`, and in the first line of each digest. A robot that takes only what holds a
+    keyword (DingTalk, Feishu and Lark offer that) takes every message by this one.
+    """
+
+    keyword: str
     alone: str
     tasks: str
     link: str
@@ -30,14 +35,15 @@ class Words:
 
 
 CHINESE = Words(
+    keyword="回调异常",
     alone=(
         "回调异常，taskId：${taskId}，url：${url}，发起时间：${createTime}，"
         "源服务名：${sourceAppName}，目标服务名：${targetAppName}，已达到最大重试次数：${limitCallCount}"
     ),
     tasks="回调异常汇总：{} 个任务未能送达，不再重试",
     link="查看：{}",
-    opened="目标已熔断，暂停投递：{}",
-    closed="目标已恢复，继续投递：{}",
+    opened="回调异常，目标已熔断，暂停投递：{}",
+    closed="回调异常已解除，目标已恢复，继续投递：{}",
     targets="目标：{}",
     errors="错误：{}",
     apps="源服务：{}",
@@ -47,14 +53,15 @@ CHINESE = Words(
 """`alone` is the predecessor's default, word by word."""
 
 ENGLISH = Words(
+    keyword="kkbida",
     alone=(
-        "Not delivered: task ${taskId}, url ${url}, accepted ${createTime}, "
+        "kkbida: not delivered: task ${taskId}, url ${url}, accepted ${createTime}, "
         "from ${sourceAppName}, to ${targetAppName}, tries used up: ${limitCallCount}"
     ),
-    tasks="{} tasks could not be delivered and are not tried again",
+    tasks="kkbida: {} tasks could not be delivered and are not tried again",
     link="See {}",
-    opened="The breaker of a target opened, nothing goes there for now: {}",
-    closed="A target has recovered: {}",
+    opened="kkbida: the breaker of a target opened, nothing goes there for now: {}",
+    closed="kkbida: a target has recovered: {}",
     targets="Targets: {}",
     errors="Errors: {}",
     apps="From: {}",

@@ -346,8 +346,8 @@ def test_who_wants_to_hear_of_breakers_hears_when_one_opens_and_when_it_recovers
     assert exhausted(house)["notices"][0]["kind"] == "webhook"
     house.pass_time(60)
     assert texts(house) == [
-        "目标已熔断，暂停投递：https://partner.example:443 (9 of 10 attempts failed)",
-        "目标已恢复，继续投递：https://partner.example:443 (9 of 10 attempts failed)",
+        "回调异常，目标已熔断，暂停投递：https://partner.example:443 (9 of 10 attempts failed)",
+        "回调异常已解除，目标已恢复，继续投递：https://partner.example:443 (9 of 10 attempts failed)",
     ]
     assert len(house.outside.sent_to(other)) == 1
 
@@ -400,7 +400,7 @@ def test_e_mail_is_told_and_can_be_tested() -> None:
     assert (alone.to, alone.subject) == (("ops@example.com",), f"kkbida: task {task['task_id']} could not be delivered")
     assert (digest.subject, digest.text.split("\n")[0]) == (
         "kkbida: 3 tasks could not be delivered",
-        "3 tasks could not be delivered and are not tried again",
+        "kkbida: 3 tasks could not be delivered and are not tried again",
     )
     assert "测试" in test.text
 

@@ -93,7 +93,7 @@ def test_a_test_message_is_json_when_the_channels_messages_are(template: str, co
 
 
 def test_the_default_text_is_json_whatever_type_the_channel_gives_it() -> None:
-    plain = channel(template="", content_type="text/plain; charset=utf-8")
+    plain = channel(kind="webhook", template="", content_type="text/plain; charset=utf-8")
     assert '源服务名："orders"' in json.loads(render(plain, {**VALUES, "sourceAppName": '"orders"'}))["text"]["content"]
 
 
@@ -101,13 +101,13 @@ def test_the_default_text_is_json_whatever_type_the_channel_gives_it() -> None:
     "value", ['say "so"', "line\nbreak", "back\\slash", "\t\r\x00\x1b", "</script>", "${url}", "上海 😀", ""]
 )
 def test_a_value_cannot_break_the_json_around_it(value: str) -> None:
-    rendered = render(channel(template='{"a":"<${url}>"}'), {"url": value})
+    rendered = render(channel(kind="webhook", template='{"a":"<${url}>"}'), {"url": value})
     assert json.loads(rendered) == {"a": f"<{value}>"}
 
 
 @given(st.fixed_dictionaries({name: st.text(max_size=20) for name in VARIABLES}))
 def test_the_default_text_is_json_whatever_the_values(values: dict[str, str]) -> None:
-    content = json.loads(render(channel(), values))["text"]["content"]
+    content = json.loads(render(channel(kind="webhook"), values))["text"]["content"]
     assert content == (
         f"回调异常，taskId：{values['taskId']}，url：{values['url']}，发起时间：{values['createTime']}，"
         f"源服务名：{values['sourceAppName']}，目标服务名：{values['targetAppName']}，"
@@ -116,13 +116,13 @@ def test_the_default_text_is_json_whatever_the_values(values: dict[str, str]) ->
 
 
 def test_what_is_not_json_is_not_escaped() -> None:
-    plain = channel(template="url: ${url}", content_type="text/plain; charset=utf-8")
+    plain = channel(kind="webhook", template="url: ${url}", content_type="text/plain; charset=utf-8")
     assert render(plain, {"url": 'a"b\\c\nd'}) == 'url: a"b\\c\nd'
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/a+json"])
 def test_a_type_with_json_in_it_is_escaped(content_type: str) -> None:
-    assert render(channel(template='"${url}"', content_type=content_type), {"url": '"'}) == r'"\""'
+    assert render(channel(kind="webhook", template='"${url}"', content_type=content_type), {"url": '"'}) == r'"\""'
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_each_value_stands_where_its_variable_stood_and_nowhere_else(
 ) -> None:
     template = json.dumps(document, ensure_ascii=ascii_only)
     assert list(template_faults(template, "application/json")) == []
-    rendered = render(channel(template=template), values)
+    rendered = render(channel(kind="webhook", template=template), values)
     assert json.loads(rendered, object_pairs_hook=list) == filled(document, values)
 
 
@@ -279,12 +279,13 @@ def test_what_becomes_of_a_template_that_is_taken_is_json_of_one_shape_whatever_
     found = list(template_faults(template, "application/json"))
     assert all(found)
     if not found and template:
-        one, other = (skeleton(render(channel(template=template), filled_in)) for filled_in in (values, others))
-        assert one == other
+        for kind in ("dingtalk", "slack", "webhook"):
+            of = channel(kind=kind, template=template)
+            assert skeleton(render(of, values)) == skeleton(render(of, others))
 
 
 @given(st.text(max_size=20) | st.lists(PIECES, max_size=8).map("".join), VALUES_OF_ALL)
 def test_any_text_is_a_template_of_text_and_holds_the_values_as_they_are(template: str, values: dict[str, str]) -> None:
-    plain = channel(template=template, content_type="text/plain")
+    plain = channel(kind="webhook", template=template, content_type="text/plain")
     if template and not faults(plain):
         assert render(plain, values) == re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], template)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.gather import FEW, gist
 from chalicelib.notify.message import render, render_digest, subject_of
+from chalicelib.notify.message import test_values as sample_values
 from chalicelib.notify.texts import cut
 from chalicelib.task import Event, Gist, Mention
 from tests.unit.makers import NOON, channel
@@ -42,7 +43,7 @@ def said(kind: str, body: str) -> str:
 def test_a_digest_says_how_many_where_why_whose_and_which_first() -> None:
     assert said("dingtalk", render_digest(channel(), OUTAGE, LINK)).split("\n") == [
         "回调异常汇总：9999 个任务未能送达，不再重试",
-        "目标已熔断，暂停投递：https://partner.example:443 (9 of 10 attempts failed)",
+        "回调异常，目标已熔断，暂停投递：https://partner.example:443 (9 of 10 attempts failed)",
         f"查看：{LINK}",
         "目标：https://partner.example:443 × 9000，https://other.example:443 × 999",
         "错误：status 503 not in 2xx × 9990，read_timeout × 9",
@@ -54,8 +55,8 @@ def test_a_digest_says_how_many_where_why_whose_and_which_first() -> None:
 def test_in_english_too_and_without_a_console_there_is_no_link() -> None:
     recovered = Gist(tasks=2, targets={"https://a.example:443": 2}, closed=("https://b.example:443",))
     assert render_digest(channel(kind="email"), recovered, "").split("\n") == [
-        "2 tasks could not be delivered and are not tried again",
-        "A target has recovered: https://b.example:443",
+        "kkbida: 2 tasks could not be delivered and are not tried again",
+        "kkbida: a target has recovered: https://b.example:443",
         "Targets: https://a.example:443 × 2",
     ]
 
@@ -63,8 +64,27 @@ def test_in_english_too_and_without_a_console_there_is_no_link() -> None:
 def test_news_of_a_target_alone_say_nothing_of_tasks() -> None:
     opened = Gist(opened=("https://a.example:443",))
     assert said("wecom", render_digest(channel(kind="wecom"), opened, "")) == (
-        "目标已熔断，暂停投递：https://a.example:443"
+        "回调异常，目标已熔断，暂停投递：https://a.example:443"
     )
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(
+    "given_gist",
+    [
+        OUTAGE,
+        Gist(tasks=2),
+        Gist(opened=("https://a.example:443",)),
+        Gist(closed=("https://a.example:443",)),
+        Gist(opened=("https://" + "a" * 4000,), closed=("b",)),
+    ],
+)
+def test_a_robot_that_filters_by_the_documented_keyword_takes_every_message(kind: str, given_gist: Gist) -> None:
+    keyword = KINDS[kind].words.keyword
+    of = channel(kind=kind)
+    assert keyword == ("kkbida" if kind in ("lark", "slack", "email") else "回调异常")
+    for body in (render(of, {}), render(of, sample_values(of)), render_digest(of, given_gist, LINK)):
+        assert keyword in said(kind, body)
 
 
 @pytest.mark.parametrize(
