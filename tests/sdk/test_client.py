@@ -219,7 +219,7 @@ def test_a_redirect_is_not_followed_and_a_cookie_is_not_kept(kind: Kind, scripte
     leave = Said(302, None, {"Location": "/elsewhere", "Set-Cookie": "kkbida_session=theirs"})
     scripted.will_say(leave, Said(202, shown_task()))
     with kind(scripted.url) as client:
-        with pytest.raises(kkbida.Refused):
+        with pytest.raises(kkbida.Unintelligible):
             client.call(Task("https://partner.example"))
         client.call(Task("https://partner.example"))
     assert [(it.target, it.headers.get("cookie")) for it in scripted.came] == [("/v1/tasks", None)] * 2

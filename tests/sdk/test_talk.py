@@ -34,6 +34,7 @@ def said(status: int, body: Any = None, **headers: str) -> Reply:
 
 
 ACCEPTED = said(202, shown_task())
+DEEP = b"[" * 100_000
 DOWN = said(503, {"code": "unavailable", "detail": "the store is away"})
 
 
@@ -193,15 +194,42 @@ def test_a_problem_is_raised_by_its_kind_and_carries_all_that_was_said(
     assert "so; /url: is missing" in str(problem)
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"[]", b"\xff", b'"text"', b'{"errors": [1, {}]}'])
-def test_a_problem_that_is_no_document_is_one_all_the_same(body: bytes) -> None:
-    with pytest.raises(Refused) as error:
-        Stage().perform(SUBMIT, Reply(403, {}, body))
-    assert error.value.status == 403
+@pytest.mark.parametrize(
+    "body", [b"<html>Bad Gateway</html>", b"", b"[]", b"\xff", b'"text"', b'{"errors": [1, {}]}', DEEP]
+)
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 409, 418])
+def test_a_refusal_by_something_in_between_is_not_taken_for_one_of_kkbidas(status: int, body: bytes) -> None:
+    stage = Stage()
+    headers = {"content-type": "text/html; charset=utf-8", "location": "https://login.example/"}
+    with pytest.raises(Unintelligible) as error:
+        stage.perform(SUBMIT, Reply(status, headers, body, "https://kkbida.example/v1/tasks"))
+    assert (error.value.status, error.value.url, len(stage.sent)) == (status, "https://kkbida.example/v1/tasks", 1)
+    said = str(error.value)
+    assert f"https://kkbida.example/v1/tasks answered {status} with " in said
+    assert ("text/html that begins" if body else "no body") in said
+    assert ("a redirect to https://login.example/" in said) == (status == 302)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520])
+def test_what_is_not_possible_just_now_in_between_is_sent_again(status: int) -> None:
+    html = Reply(status, {"content-type": "text/html"}, b"<html>Bad Gateway</html>", "https://kkbida.example/v1/tasks")
+    stage = Stage()
+    stage.perform(SUBMIT, html, ACCEPTED)
+    assert len(stage.sent) == 2
+    with pytest.raises(Unavailable, match=r"https://kkbida\.example/v1/tasks answered .* text/html") as error:
+        Stage(Patience(total=0)).perform(SUBMIT, html)
+    assert (error.value.status, error.value.code) == (status, "")
+
+
+@pytest.mark.parametrize("status", [413, 414, 431])
+def test_what_is_too_large_for_something_in_between_is_refused(status: int) -> None:
+    with pytest.raises(InvalidRequest, match="Request Too Long"):
+        Stage().perform(SUBMIT, said(status, {"message": "Request Too Long"}))
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b"", b"[]", b"null", b"{}", b'{"task_id": 1}', json.dumps(shown_task(created_at="x")).encode()]
+    "body",
+    [b"<html>", b"", b"[]", b"null", b"{}", b'{"task_id": 1}', json.dumps(shown_task(created_at="x")).encode(), DEEP],
 )
 def test_a_good_status_with_anything_else_is_not_taken_for_an_acceptance(body: bytes) -> None:
     with pytest.raises(Unintelligible):
@@ -209,7 +237,7 @@ def test_a_good_status_with_anything_else_is_not_taken_for_an_acceptance(body: b
 
 
 def test_a_redirect_is_no_answer() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Unintelligible, match=r"redirect to https://elsewhere\.example"):
         Stage().perform(SUBMIT, Reply(302, {"location": "https://elsewhere.example"}, b""))
 
 

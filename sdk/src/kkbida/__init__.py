@@ -28,8 +28,10 @@ from kkbida.errors import (
     Unavailable,
     Unintelligible,
     Unreachable,
+    Unsendable,
     WrongStatus,
 )
+from kkbida.rawjson import RawJson
 from kkbida.receiver import Delivery, Receiver
 from kkbida.talk import Patience
 from kkbida.tasks import (
@@ -75,6 +77,7 @@ __all__ = [
     "OperatorSession",
     "Patience",
     "Problem",
+    "RawJson",
     "Receiver",
     "Refused",
     "Retry",
@@ -84,6 +87,7 @@ __all__ = [
     "Unavailable",
     "Unintelligible",
     "Unreachable",
+    "Unsendable",
     "WholeTask",
     "WrongStatus",
     "__version__",

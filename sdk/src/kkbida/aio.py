@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, TypeVar
@@ -24,11 +27,13 @@ from kkbida.errors import Unreachable
 from kkbida.talk import Outcome, Patience, Send, Sleep
 from kkbida.tasks import BatchResult, Changes, Filter, ListedTask, Task, WholeTask
 from kkbida.version import USER_AGENT
-from kkbida.wire import AsyncTransport, Reply, Request
+from kkbida.wire import MAX_REPLY_BYTES, MAX_REPLY_SECONDS, AsyncTransport, Reply, Request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from types import TracebackType
 
+    import httpx
     from typing_extensions import Self
 
     from kkbida.credentials import Credentials
@@ -39,7 +44,7 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """As `Client`, for asyncio. Over HTTP it needs `httpx`: pip install 'kkbida[async]'."""
+    """As `Client`, for asyncio, in any number of event loops. Over HTTP it needs `httpx`: `kkbida[async]`."""
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class AsyncClient:
 
     async def _take(self, step: Send | Sleep) -> Outcome | None:
         if isinstance(step, Sleep):
-            import asyncio  # noqa: PLC0415 - whoever awaits has it already, and all others need not wait for it
+            import asyncio  # noqa: PLC0415 - as in `_loop`
 
             await asyncio.sleep(step.seconds)
             return None
@@ -133,33 +138,78 @@ class AsyncClient:
 
 
 class AsyncHttpTransport:
-    """HTTP by `httpx`. Follows no redirects, keeps no cookies."""
+    """HTTP by `httpx`, with connections for each event loop of each process. Follows no redirects, keeps no cookies."""
 
     def __init__(self, origin: str) -> None:
         import httpx  # noqa: PLC0415 - an extra
 
         self._origin = origin
         self._http = httpx
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
-            follow_redirects=False,
-            cookies=CookieJar(NO_COOKIES),
-        )
+        self._trusted = httpx.create_ssl_context()  # costs more than all else: read once for all loops
+        self._own = threading.local()
 
     async def send(self, request: Request) -> Reply:
         """Send it once. Raises Unreachable."""
         try:
-            reply = await self._client.request(
-                request.method,
-                self._origin + request.location,
-                content=request.body,
-                headers={"user-agent": USER_AGENT, **request.headers},
-            )
-        except self._http.TransportError as error:
+            return await self._sent(request)
+        except (self._http.HTTPError, self._http.InvalidURL, OSError, ValueError) as error:
             never_sent = isinstance(error, (self._http.ConnectError, self._http.ConnectTimeout))
             raise Unreachable(f"{self._origin}: {error or type(error).__name__}", never_sent=never_sent) from error
-        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+
+    async def _sent(self, request: Request) -> Reply:
+        until = time.monotonic() + MAX_REPLY_SECONDS
+        async with self._client().stream(
+            request.method,
+            self._origin + request.location,
+            content=request.body,
+            headers={"user-agent": USER_AGENT, **request.headers},
+        ) as reply:
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            return Reply(reply.status_code, headers, await _body(reply, until), self._origin + request.path)
+
+    def _client(self) -> httpx.AsyncClient:
+        """This loop's. What a fork or a loop that is over has left is forgotten: it cannot be closed any more."""
+        clients = self._clients()
+        loop = _loop()
+        if loop not in clients:
+            for other in [it for it in clients if it.is_closed()]:
+                del clients[other]
+            clients[loop] = self._http.AsyncClient(
+                verify=self._trusted,
+                timeout=self._http.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
+                follow_redirects=False,
+                cookies=CookieJar(NO_COOKIES),
+            )
+        return clients[loop]
+
+    def _clients(self) -> dict[AbstractEventLoop, httpx.AsyncClient]:
+        """Those of the loops of this thread of this process."""
+        if getattr(self._own, "process", None) != os.getpid():
+            self._own.clients = {}
+            self._own.process = os.getpid()
+        clients: dict[AbstractEventLoop, httpx.AsyncClient] = self._own.clients
+        return clients
 
     async def close(self) -> None:
-        """Close its connections."""
-        await self._client.aclose()
+        """Close this loop's connections."""
+        client = self._clients().pop(_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+
+def _loop() -> AbstractEventLoop:
+    import asyncio  # noqa: PLC0415 - whoever awaits has it already, and all others need not wait for it
+
+    return asyncio.get_running_loop()
+
+
+async def _body(reply: httpx.Response, until: float) -> bytes:
+    """The body, or as much of it as kkbida could have sent. Raises TimeoutError when it does not end in time."""
+    body = bytearray()
+    async for some in reply.aiter_bytes():
+        body += some
+        if len(body) > MAX_REPLY_BYTES:
+            break
+        if time.monotonic() > until:
+            raise TimeoutError(f"the answer had not ended after {MAX_REPLY_SECONDS:.0f} seconds")
+    return bytes(body)

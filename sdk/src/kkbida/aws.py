@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from kkbida.errors import Unreachable
+from kkbida.errors import Unintelligible, Unreachable
 from kkbida.version import USER_AGENT
 from kkbida.wire import Json, Reply, Request
 
@@ -24,32 +26,55 @@ READ_SECONDS = 35
 CRASHED = 502
 """What API Gateway would answer for a function that ended in an error."""
 
+CRASH = b'{"code": "function_crashed", "detail": "the function ended in an error; its log says which"}'
+
+MOST_TOLD = 200
+"""Bytes of a result that nobody understands which an error shows."""
+
 
 class LambdaTransport:
     """Invokes kkbida's function for the API, by its name or ARN, with the event that API Gateway would make.
 
     `client` is boto3's for Lambda, made from the environment unless given (pip install 'kkbida[aws]'). IAM must allow
     `lambda:InvokeFunction`. Callers are known by their key here too: what is signed is the path without a stage.
+    A forked process takes none of its parent's connections.
     """
 
     def __init__(self, function: str, client: Any = None) -> None:
         self._function = function
         self._client = client or _lambda()
+        self._process = os.getpid()
 
     def send(self, request: Request) -> Reply:
-        """Invoke it once. Raises Unreachable."""
-        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - an extra
+        """Invoke it once. Raises Unreachable, or Unintelligible when the function is another one than kkbida's."""
+        from botocore import exceptions as told  # noqa: PLC0415 - an extra
 
         try:
-            answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event(request)).encode())
-        except ClientError as error:
+            answer = self._here().invoke(FunctionName=self._function, Payload=json.dumps(event(request)).encode())
+            payload = b"" if "FunctionError" in answer else answer["Payload"].read()
+        except told.ClientError as error:
             return _refusal(error.response.get("Error", {}))
-        except (ConnectionError, HTTPClientError) as error:
+        except (told.ConnectionError, told.HTTPClientError, told.IncompleteReadError, OSError) as error:
             never_sent = type(error).__name__ in NEVER_SENT
             raise Unreachable(f"{self._function}: {error}", never_sent=never_sent) from error
-        if "FunctionError" in answer:
-            return Reply(CRASHED, {}, b'{"detail": "the function ended in an error; its log says which"}')
-        return reply(json.loads(answer["Payload"].read()))
+        return self._read(payload) if "FunctionError" not in answer else Reply(CRASHED, {}, CRASH)
+
+    def _here(self) -> Any:
+        """The client, without the connections that a fork has left from the parent."""
+        if self._process != os.getpid():
+            self._client.close()  # here alone: the parent goes on with them
+            self._process = os.getpid()
+        return self._client
+
+    def _read(self, payload: bytes) -> Reply:
+        try:
+            return replace(reply(json.loads(payload)), url=self._function)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            begins = payload[:MOST_TOLD].decode(errors="replace")
+            raise Unintelligible(
+                f"The function {self._function} is not that of kkbida's API. Its result begins {begins!r}.",
+                url=self._function,
+            ) from error
 
     def close(self) -> None:
         """Close its connections."""

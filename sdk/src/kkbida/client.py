@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from kkbida.errors import Unreachable
 from kkbida.talk import Outcome, Patience, Send, Sleep, Speaker
 from kkbida.tasks import BatchResult, Changes, Filter, ListedTask, Task, WholeTask
 from kkbida.version import USER_AGENT
-from kkbida.wire import Reply, Request, Transport
+from kkbida.wire import MAX_REPLY_BYTES, MAX_REPLY_SECONDS, Reply, Request, Transport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,7 +59,10 @@ class Address:
 def address(url: str) -> Address:
     """The address in a URL such as `https://abc.execute-api.eu-west-1.amazonaws.com/prod`. Raises ValueError."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if "@" in parts.netloc:
+        raise ValueError("the URL of the API has a name or a password before its host, which would not be used")
+    good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    if not good or not (parts.path.isascii() and parts.path.isprintable()) or parts.port == 0:
         raise ValueError(f"{url!r} is not the URL of an API; it looks like https://kkbida.example or .../prod")
     return Address(f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
 
@@ -72,12 +76,12 @@ def speaker(base: str, key_id: str, secret: str, credentials: Credentials | None
 
 
 class Client:
-    """Hands tasks over, and asks about them. Threads may share one.
+    """Hands tasks over, and asks about them. Threads may share one, and so may forked processes.
 
     `url` is that of the API, with the stage if it has one; `key_id` and `secret` are a caller's. Without a key only an
     open API answers. `transport` carries requests another way, such as `LambdaTransport`, and then `url` may be left
     out. `patience`: how long it keeps trying by itself. Every method may raise a `Problem` (`Refused` or
-    `Unavailable`), `Unreachable` or `Unintelligible`; all are a `KkbidaError`.
+    `Unavailable`), `Unreachable`, `Unintelligible` or `Unsendable`; all are a `KkbidaError`.
     """
 
     def __init__(
@@ -172,8 +176,22 @@ class Client:
 # ── over HTTP ────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Session(requests.Session):
+    """One that follows no redirect, and does not even read where it leads: it may lead nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(NO_COOKIES)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is none."""
+
+
 class HttpTransport:
-    """HTTP by `requests`, with a session for each thread. Follows no redirects, keeps no cookies, reads no `.netrc`."""
+    """HTTP by `requests`, with a session for each thread of each process: a forked one takes none of its parent's.
+
+    Follows no redirects, keeps no cookies, reads no `.netrc`.
+    """
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -182,29 +200,52 @@ class HttpTransport:
     def send(self, request: Request) -> Reply:
         """Send it once. Raises Unreachable."""
         try:
-            reply = self._session().request(
-                request.method,
-                self._origin + request.location,
-                data=request.body,
-                headers={"user-agent": USER_AGENT, **request.headers},
-                timeout=(CONNECT_SECONDS, REPLY_SECONDS),
-                allow_redirects=False,
-                auth=_as_it_is,
-            )
-        except (requests.RequestException, HTTPError, OSError) as error:
+            return self._sent(request)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise Unreachable(f"{self._origin}: {_why(error)}", never_sent=_never_sent(error)) from error
-        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+
+    def _sent(self, request: Request) -> Reply:
+        until = time.monotonic() + MAX_REPLY_SECONDS
+        with self._session().request(
+            request.method,
+            self._origin + request.location,
+            data=request.body,
+            headers={"user-agent": USER_AGENT, **request.headers},
+            timeout=(CONNECT_SECONDS, REPLY_SECONDS),
+            allow_redirects=False,
+            auth=_as_it_is,
+            stream=True,
+        ) as reply:
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            return Reply(reply.status_code, headers, _body(reply, until), self._origin + request.path)
 
     def _session(self) -> requests.Session:
-        if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
-            self._own.session.cookies.set_policy(NO_COOKIES)
+        """This thread's. What a fork has left from the parent is forgotten, and not closed: it goes on there."""
+        if getattr(self._own, "process", None) != os.getpid():
+            self._own.session = _Session()
+            self._own.process = os.getpid()
         session: requests.Session = self._own.session
         return session
 
     def close(self) -> None:
         """Close this thread's connections."""
-        self._session().close()
+        if getattr(self._own, "process", None) == os.getpid():
+            self._own.session.close()
+
+
+CHUNK = 65_536
+
+
+def _body(reply: requests.Response, until: float) -> bytes:
+    """The body, or as much of it as kkbida could have sent. Raises Unreachable when it does not end in time."""
+    body = bytearray()
+    for some in reply.iter_content(CHUNK):
+        body += some
+        if len(body) > MAX_REPLY_BYTES:
+            break
+        if time.monotonic() > until:
+            raise TimeoutError(f"the answer had not ended after {MAX_REPLY_SECONDS:.0f} seconds")
+    return bytes(body)
 
 
 def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -11,8 +11,9 @@
     │       ├── IdempotencyConflict                the key was used for a task with other content
     │       └── WrongStatus                        the task's status does not allow it
     ├── Unavailable                429, 502, 503, 504, still so when the patience was used up
-    ├── Unreachable                no reply came
+    ├── Unreachable                no whole reply came
     ├── Unintelligible             what came is not an answer of kkbida's
+    ├── Unsendable                 what was given cannot be sent; also a ValueError
     ├── NotFinalYet                `wait` gave up waiting; carries the task as it stands
     └── NotGenuine                 a delivery that is not kkbida's, or too old
 
@@ -111,7 +112,7 @@ class Unavailable(Problem):
 
 
 class Unreachable(KkbidaError):
-    """No reply came. `never_sent`: it is certain that nothing arrived, because there was no connection."""
+    """No whole reply came. `never_sent`: it is certain that nothing arrived, because there was no connection."""
 
     def __init__(self, detail: str, *, never_sent: bool = False) -> None:
         super().__init__(detail)
@@ -119,7 +120,28 @@ class Unreachable(KkbidaError):
 
 
 class Unintelligible(KkbidaError):
-    """What came is not an answer of kkbida's. Is the URL that of its API?"""
+    """What came is not an answer of kkbida's, but of a proxy, a gateway or another program. Is the URL that of its API?
+
+    `status` is that of HTTP, `url` the one that answered; 0 and "" where they are not known.
+    """
+
+    def __init__(self, detail: str, *, status: int = 0, url: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.url = url
+
+
+class MissingMember(Unintelligible, KeyError):
+    """An answer has not what each answer of kkbida's has."""
+
+    __str__ = Exception.__str__
+
+
+class Unsendable(KkbidaError, ValueError):
+    """What was given cannot be sent: a number that JSON has not, a character that UTF-8 or a header has not, ...
+
+    Nothing was sent.
+    """
 
 
 class NotFinalYet(KkbidaError, TimeoutError):

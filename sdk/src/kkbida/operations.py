@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from kkbida.credentials import DEVICE_COOKIE, SESSION_COOKIE, OperatorSession
-from kkbida.errors import Problem, Unintelligible, problem
+from kkbida.errors import InvalidRequest, KkbidaError, Unavailable, Unintelligible, Unsendable, problem
+from kkbida.rawjson import written as written_json
 from kkbida.tasks import (
     BatchResult,
     Changes,
@@ -51,7 +51,9 @@ class Operation(Generic[Result]):
     repeatable: bool = False
 
     def request(self, base: str) -> Request:
-        """The request; `base` is what stands before the API's paths, such as `/prod`. Raises ValueError for NaN."""
+        """The request; `base` is what stands before the API's paths, such as `/prod`. Raises Unsendable."""
+        if any(value in NO_SEGMENTS for value in self.ids.values()):
+            raise Unsendable("an id is empty, or only dots")
         body = None if self.body is None else written(self.body)
         typed = {} if body is None else {"content-type": "application/json"}
         return Request(
@@ -71,47 +73,97 @@ class Operation(Generic[Result]):
         try:
             return self.read(reply)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Unintelligible(f"{self.method} {self.route} answered {_start(reply)}") from error
+            raise Unintelligible(
+                f"This is no answer of kkbida's to {self.method} {self.route}. {heard(reply)}",
+                status=reply.status,
+                url=reply.url,
+            ) from error
+
+
+NO_SEGMENTS = ("", ".", "..")
+"""What cannot be a segment of a path: HTTP clients and servers take such a segment away."""
 
 
 def written(body: Json) -> bytes:
-    """JSON as it is sent. Raises ValueError for what JSON has not: NaN, infinities."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """JSON as it is sent. Raises Unsendable for what JSON has not: NaN, infinities, lone surrogates, other objects."""
+    try:
+        return written_json(body)
+    except UnicodeEncodeError as error:
+        raise Unsendable(f"{error.object[error.start : error.end]!r} is no character of UTF-8") from error
+    except (ValueError, TypeError) as error:
+        raise Unsendable(f"This cannot be sent as JSON: {error}") from error
 
 
-def problem_in(reply: Reply) -> Problem | None:
-    """The problem that a reply is, if it is one."""
-    return None if reply.status in OK else problem(reply.status, _told(reply))
+# ── answers that are not kkbida's ────────────────────────────────────────────────────────────────
+
+PASSING = frozenset({408, 425, 429, *range(500, 600)})
+"""Statuses with which a proxy or gateway says that it is not possible just now."""
+
+TOO_LARGE = frozenset({413, 414, 431})
+"""Statuses with which a proxy or gateway refuses a request for its size, as kkbida would."""
 
 
-def _told(reply: Reply) -> Mapping[str, Json]:
-    """The problem in a reply; of what is none, how it begins."""
+def problem_in(reply: Reply) -> KkbidaError | None:
+    """What a reply that is no success means.
+
+    kkbida's own problems have a `code`. Anything else was said by a proxy, a gateway or another program in between:
+    what a status means to kkbida, such as 401, 403 or 404, it does not mean there.
+    """
+    if reply.status in OK:
+        return None
+    told = _document(reply)
+    if isinstance(told.get("code"), str):
+        return problem(reply.status, told)
+    detail = f"This is no answer of kkbida's. {heard(reply)}"
+    if reply.status in PASSING:
+        return Unavailable(reply.status, {**told, "detail": detail})
+    if reply.status in TOO_LARGE:
+        return InvalidRequest(reply.status, {**told, "detail": detail})
+    return Unintelligible(detail, status=reply.status, url=reply.url)
+
+
+def _document(reply: Reply) -> Mapping[str, Json]:
+    """The JSON object in a reply; an empty one when there is none."""
     try:
         told = reply.json()
     except ValueError:
-        told = None
-    return told if isinstance(told, Mapping) else {"detail": f"no problem document came, but {_start(reply)}"}
+        return {}
+    return told if isinstance(told, Mapping) else {}
 
 
-def _start(reply: Reply) -> str:
-    return f"{reply.status}: {reply.body[:MOST_TOLD].decode(errors='replace')!r}"
+def heard(reply: Reply) -> str:
+    """What came, and from where, in a sentence."""
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip()[:MOST_TOLD]
+    begins = reply.body[:MOST_TOLD].decode(errors="replace")
+    what = f"{kind or 'a body without a type'} that begins {begins!r}" if reply.body else "no body"
+    location = reply.headers.get("location", "")[:MOST_TOLD]
+    redirect = f", and a redirect to {location}" if location and reply.status in REDIRECTS else ""
+    return f"{reply.url or 'What was asked'} answered {reply.status} with {what}{redirect}."
+
+
+REDIRECTS = range(300, 400)
 
 
 # ── ways to read a reply ─────────────────────────────────────────────────────────────────────────
 
 
 def as_json(reply: Reply) -> Json:
-    """The JSON as it came."""
-    return reply.json()
+    """The JSON as it came. Raises ValueError when it is no object: all of kkbida's answers are."""
+    shown = reply.json()
+    if not isinstance(shown, Mapping):
+        raise ValueError("an object")  # noqa: TRY004 - it is the reply that is wrong
+    return shown
 
 
 def member(name: str) -> Callable[[Reply], Json]:
     """What stands under a name in it."""
-    return lambda reply: reply.json()[name]
+    return lambda reply: as_json(reply)[name]
 
 
-def nothing(_: Reply) -> None:
-    """No more than that it was done."""
+def nothing(reply: Reply) -> None:
+    """No more than that it was done. Raises ValueError when something came."""
+    if reply.body:
+        raise ValueError("no body")
 
 
 def _listed(reply: Reply) -> ListedTask:

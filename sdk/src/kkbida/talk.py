@@ -18,8 +18,8 @@ from typing import TypeAlias, TypeVar
 
 from kkbida import operations
 from kkbida.credentials import Credentials
-from kkbida.errors import NotFinalYet, Unavailable, Unreachable
-from kkbida.operations import MOST_IN_BATCH, Operation
+from kkbida.errors import NotFinalYet, Unavailable, Unintelligible, Unreachable, Unsendable
+from kkbida.operations import MOST_IN_BATCH, Operation, written
 from kkbida.tasks import BatchResult, Task, WholeTask
 from kkbida.wire import Reply, Request
 
@@ -90,7 +90,10 @@ class Speaker:
     world: World = field(default_factory=World)
 
     def perform(self, operation: Operation[Result]) -> Talk[Result]:
-        """Send it until there is an answer that stands. Raises a Problem, Unreachable or Unintelligible."""
+        """Send it until there is an answer that stands.
+
+        Raises a Problem, Unreachable or Unintelligible; before anything is sent, Unsendable.
+        """
         began = self.world.passed()
         for tries in count(1):
             outcome = yield Send(self._signed(operation))
@@ -103,18 +106,24 @@ class Speaker:
 
     def _signed(self, operation: Operation[Result]) -> Request:
         """The request, with a moment and a nonce of its own: each try is another request."""
-        request = operation.request(self.base)
-        return self.credentials.sign(request, created=int(self.world.now()), nonce=self.world.nonce())
+        try:
+            request = operation.request(self.base)
+            return sendable(self.credentials.sign(request, created=int(self.world.now()), nonce=self.world.nonce()))
+        except UnicodeEncodeError as error:
+            raise Unsendable(f"an id, a filter or a key is no text that UTF-8 can hold: {error.reason}") from error
 
     def _wait(self, tries: int, began: float, asked: float) -> float | None:
         elapsed = self.world.passed() - began
         return self.patience.wait(tries, elapsed=elapsed, asked=asked, chance=self.world.chance())
 
     def submit_all(self, tasks: Sequence[Task]) -> Talk[Sequence[BatchResult]]:
-        """Hand over any number of tasks, a hundred at a time; what became of each, in the order given."""
+        """Hand over any number of tasks, a hundred at a time; what became of each, in the order given.
+
+        Raises Unsendable before the first is sent when one of them cannot be.
+        """
         results: list[BatchResult] = []
-        for start in range(0, len(tasks), MOST_IN_BATCH):
-            results += yield from self._submit_some(tasks[start : start + MOST_IN_BATCH])
+        for some in batches(tasks):
+            results += yield from self._submit_some(some)
         return results
 
     def _submit_some(self, tasks: Sequence[Task]) -> Talk[Sequence[BatchResult]]:
@@ -132,17 +141,52 @@ class Speaker:
         return [results[place] for place in range(len(tasks))]
 
     def until_final(self, task_id: str, timeout: float) -> Talk[WholeTask]:
-        """Look at a task until it is final. Raises NotFinalYet after `timeout` seconds."""
+        """Look at a task until it is final. Raises NotFinalYet after `timeout` seconds.
+
+        Once it was seen, looks that fail are made again until then: the task goes on, whatever stands in between.
+        """
         began = self.world.passed()
+        task, failed = None, None
         for pause in pauses():
-            task = yield from self.perform(operations.get(task_id))
+            try:
+                task, failed = (yield from self.perform(operations.get(task_id))), None
+            except (Unavailable, Unreachable, Unintelligible) as error:
+                if task is None:
+                    raise
+                failed = error
             left = timeout - (self.world.passed() - began)
-            if task.is_final:
+            if failed is None and task.is_final:
                 return task
             if left <= 0:
-                raise NotFinalYet(task)
+                raise NotFinalYet(task) from failed
             yield Sleep(min(pause, left))
         raise AssertionError("there is always another pause")
+
+
+MAX_BATCH_BYTES = 4_000_000
+"""Of the tasks in a batch: kkbida takes 4 MiB."""
+
+
+def batches(tasks: Sequence[Task]) -> list[Sequence[Task]]:
+    """The tasks in order, in as few batches as kkbida takes; a task that is too large is alone. Raises Unsendable."""
+    found: list[list[Task]] = []
+    size = 0
+    for task in tasks:
+        its_size = len(written({**task.as_json(), "idempotency_key": task.idempotency_key})) + 1
+        if not found or len(found[-1]) == MOST_IN_BATCH or size + its_size > MAX_BATCH_BYTES:
+            found.append([])
+            size = 0
+        found[-1].append(task)
+        size += its_size
+    return [*found]
+
+
+def sendable(request: Request) -> Request:
+    """The request, if HTTP carries its headers: visible ASCII and spaces. Raises Unsendable, which tells no value."""
+    for name, value in request.headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise Unsendable(f"the header {name} holds a character that is no visible ASCII: HTTP does not carry it")
+    return request
 
 
 def _stands(result: BatchResult) -> bool:
@@ -172,7 +216,7 @@ def asked_to_wait(outcome: Outcome, now: float) -> float:
 def _until(date: str, now: float) -> float:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # by what is wrong with it, and by Python's version
         return 0
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return max((aware - datetime.fromtimestamp(now, timezone.utc)).total_seconds(), 0)

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from kkbida.errors import Problem, problem
+from kkbida.errors import Problem, Unsendable, problem
 
 if TYPE_CHECKING:
     from kkbida.wire import Json
@@ -56,10 +56,13 @@ def _names(kind: Any) -> list[str]:
 
 
 def moment_text(moment: datetime) -> str:
-    """A moment by RFC 3339, in UTC. Raises ValueError when it has no zone: nobody could tell when it is."""
+    """A moment by RFC 3339, in UTC. Raises Unsendable when it has no zone, or no year from 1 to 9999 in UTC."""
     if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone; say datetime(..., tzinfo=timezone.utc)")
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        raise Unsendable(f"{moment.isoformat()} has no time zone; say datetime(..., tzinfo=timezone.utc)")
+    try:
+        return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError as error:
+        raise Unsendable(f"{moment.isoformat()} is before the year 1 or after the year 9999 in UTC") from error
 
 
 def moment(text: str) -> datetime:
@@ -114,6 +117,8 @@ class Task(Given):
 
     `idempotency_key` is made with the object, so that a Task that is submitted twice, for whatever reason, is one task.
     Give one of your own, such as the order's number, and that also holds after your process has died.
+
+    `body`: what JSON has, or text. A `Decimal` keeps its digits, and `RawJson` all of its text.
     """
 
     UNSENT = frozenset({"idempotency_key"})

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from kkbida.errors import MissingMember
+
 Json = Any
 """None, a bool, a number, a string, a list of these, or a dict of them by name."""
 
@@ -47,24 +49,43 @@ def encoded(text: str) -> str:
     return quote(text, safe="")
 
 
+MAX_REPLY_BYTES = 16_777_216
+"""Of a reply that are read. Lambda answers with 6 MB at most, so that more is none of kkbida's."""
+
+MAX_REPLY_SECONDS = 60.0
+"""In which a reply must have come to its end."""
+
+
+class Shown(dict[str, Json]):
+    """An object of an answer. Raises MissingMember instead of a bare KeyError: the answer is not as kkbida makes it."""
+
+    def __missing__(self, name: str) -> Json:
+        """There is no such member."""
+        raise MissingMember(f"This is no answer of kkbida's, or not of this version: it has no member {name!r}.")
+
+
 @dataclass(frozen=True)
 class Reply:
-    """What came back. Header names are in lower case."""
+    """What came back, and from where. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    url: str = ""
 
     def json(self) -> Json:
         """The body, read. Raises ValueError when it is no JSON."""
-        return json.loads(self.body) if self.body else None
+        try:
+            return json.loads(self.body, object_hook=Shown) if self.body else None
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
 
 class Transport(Protocol):
     """Carries a request there and the reply back."""
 
     def send(self, request: Request) -> Reply:
-        """Do so, once. Raises Unreachable when no reply came."""
+        """Do so, once. Raises Unreachable when no whole reply came."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -74,7 +95,7 @@ class AsyncTransport(Protocol):
     """The same, for asyncio."""
 
     async def send(self, request: Request) -> Reply:
-        """Do so, once. Raises Unreachable when no reply came."""
+        """Do so, once. Raises Unreachable when no whole reply came."""
 
     async def close(self) -> None:
         """Let go of what it holds."""
