@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.announce import announce
+from chalicelib.notify import notify
 from chalicelib.ports import Letter, News, Outgoing, Reply
 from chalicelib.task import Event, Mention
 from tests.house import House, in_turn, reply
@@ -151,6 +152,30 @@ def test_a_notice_that_a_resend_has_overtaken_says_so() -> None:
     [notice] = house.look(task_id)["notices"]
     assert (notice["reason"], notice["next_try_at"]) == ("the task was resent before this was told", None)
     assert len(house.outside.sent_to(ROBOT)) == 1
+
+
+def test_a_notification_of_an_earlier_round_settles_nothing_that_the_next_round_owes() -> None:
+    house, _ = with_channel(in_turn(reply(500, "no")))
+    first = exhausted(house)["task_id"]
+    earlier = house.world.store.get(first)
+    assert earlier is not None
+    house.call("resend", path={"task_id": first})
+    while house.work():
+        continue
+    notify._mark_told(house.world, earlier)
+    later = house.world.store.get(first)
+    assert later is not None
+    assert (later.round, later.status, later.wake_at is None) == (2, "exhausted", False)
+
+
+def test_a_robot_that_is_throttled_uses_up_no_try() -> None:
+    house, _ = with_channel(in_turn(reply(200, '{"errcode":130101,"errmsg":"send too fast"}'), reply(200, OK)))
+    [met] = exhausted(house)["notices"]
+    assert (met["status"], met["tries"]) == ("pending", 0)
+    house.pass_time(600)
+    [task] = house.call("list_tasks")[1]["tasks"]
+    [taken] = house.look(task["task_id"])["notices"]
+    assert (taken["status"], taken["tries"]) == ("delivered", 1)
 
 
 def test_a_change_of_kind_drops_a_secret_that_the_new_kind_has_no_use_for() -> None:

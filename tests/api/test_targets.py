@@ -146,6 +146,24 @@ def test_a_call_that_is_lost_is_made_again_by_the_reconciler(house: House) -> No
     assert house.look(task_id)["status"] == "delivered"
 
 
+def test_lost_messages_are_replaced_although_held_tasks_cannot_be_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = house.submit(PARTNER)
+    [lost] = house.world.queues.receive(Queue.TASKS)
+    house.world.queues.delete(Queue.TASKS, [lost.receipt])
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no held task can be looked at")
+
+    monkeypatch.setattr(type(house.world.store), "targets", fails)
+    house.clock.at += house.world.settings.grace + 1
+    assert reconcile(house.world, seconds=45).count == 1
+    monkeypatch.undo()
+    drain(house)
+    assert house.look(task_id)["status"] == "delivered"
+
+
 def test_a_held_task_can_be_cancelled_and_sent_again_but_not_hurried(house: House) -> None:
     change(house, {"paused": True})
     task_id = house.submit(PARTNER)

@@ -8,6 +8,10 @@ from tests.mutants.mutants import DELIVER, Mutant
 
 PACE = "chalicelib/notify/pace.py"
 RETRY = "chalicelib/delivery/retry.py"
+SQS = "chalicelib/queues.py"
+
+WIRE = "tests/contract/test_aws_wire.py"
+EMULATED = "tests/contract/test_dynamo.py"
 
 BY_TEST = (
     # ── boundaries ──
@@ -54,5 +58,190 @@ BY_TEST = (
         "evolve(robot, version=robot.version + 1, rests_until=",
         "evolve(robot, rests_until=",
         "tests/api/test_channels.py",
+    ),
+    Mutant(
+        "a throttled notification uses up a try",
+        NOTIFY,
+        "        return evolve(ended, tries=notice.tries - 1, throttled=",
+        "        return evolve(ended, throttled=",
+        "tests/api/test_channels.py",
+    ),
+    Mutant(
+        "a notification of an earlier round settles what the next round owes",
+        NOTIFY,
+        "if it.status is not Status.EXHAUSTED or it.round != task.round:",
+        "if it.status is not Status.EXHAUSTED:",
+        "tests/api/test_channels.py",
+    ),
+    Mutant(
+        "deliver now starts the deadline anew",
+        LIFE,
+        "    begun_at = min(task.round_started_at, now)\n",
+        "    begun_at = now\n",
+        "tests/unit/test_life.py",
+    ),
+    Mutant(
+        "the breaker counts a part too many of its window",
+        TARGET,
+        "part - PARTS < int(key) <= part",
+        "part - PARTS <= int(key) <= part",
+        "tests/unit/test_target.py",
+    ),
+    # ── recovery after a restart, and of the disk ──
+    Mutant(
+        "SQLite: a commit is acknowledged before it is on the disk",
+        EMBEDDED,
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
+        "tests/unit/test_embedded.py",
+    ),
+    Mutant(
+        "SQLite: a restart leaves the slots of targets taken",
+        EMBEDDED,
+        'evolve(from_json(Gate, text), inside={}, probe="", probe_until=0)',
+        "from_json(Gate, text)",
+        "tests/unit/test_embedded.py",
+    ),
+    # ── one adapter only: what DynamoDB is asked ──
+    Mutant(
+        "DynamoDB: an item is read as it was a moment ago",
+        DYNAMO,
+        "self._connection.get_item(*key, consistent_read=True)",
+        "self._connection.get_item(*key)",
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: many items are read as they were a moment ago",
+        DYNAMO,
+        "self._connection.batch_get_item(left[:READ_BATCH], consistent_read=True)",
+        "self._connection.batch_get_item(left[:READ_BATCH])",
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: what a notification has gathered is read as it was a moment ago",
+        DYNAMO,
+        'self._table.walk(f"notice#{notice_id}", within, consistent_read=True)',
+        'self._table.walk(f"notice#{notice_id}", within)',
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: records are read as they were a moment ago",
+        DYNAMO,
+        "self._table.query(owner, within, consistent_read=True)",
+        "self._table.query(owner, within)",
+        WIRE,
+    ),
+    # ── a field missing in one write ──
+    Mutant(
+        "DynamoDB: used nonces are kept for ever",
+        DYNAMO,
+        'Record(f"used#{name}", "used", expires_at=math.ceil(until))',
+        'Record(f"used#{name}", "used")',
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: failed logins are kept for ever",
+        DYNAMO,
+        'Record(f"tries#{tries.of}", "tries", text=to_json(tries), expires_at=expires_at)',
+        'Record(f"tries#{tries.of}", "tries", text=to_json(tries))',
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: bulk resends are kept for ever",
+        DYNAMO,
+        "text=to_json(resend), expires_at=resend.expires_at)",
+        "text=to_json(resend))",
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: the copies of mentions are kept for ever",
+        DYNAMO,
+        'Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=expires_at)',
+        'Record(f"notice#{mention.notice_id}", copy, text=text)',
+        WIRE,
+    ),
+    # ── the order of two effects ──
+    Mutant(
+        "DynamoDB: the copy of a mention is written before the record that decides",
+        DYNAMO,
+        '        name = f"mention#{mention.round}#{mention.channel_id}"\n',
+        '        copy = Record(f"notice#{mention.notice_id}", f"mention#{_mark(mention)}", text=text)\n'
+        "        self._table.put(copy)\n"
+        '        name = f"mention#{mention.round}#{mention.channel_id}"\n',
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: the version of the roster is read after the users",
+        DYNAMO,
+        '        item = self._table.get(("roster", "roster"))\n'
+        '        operators = tuple(from_json(Operator, record.text) for record in self._records("operators"))\n',
+        '        operators = tuple(from_json(Operator, record.text) for record in self._records("operators"))\n'
+        '        item = self._table.get(("roster", "roster"))\n',
+        WIRE,
+    ),
+    Mutant(
+        "DynamoDB: a row is changed before what lies beside it is written",
+        DYNAMO,
+        "        return new\n\n    def _put_aside",
+        "        self._put_aside(old, new, fresh)\n        return new\n\n    def _put_aside",
+        WIRE,
+    ),
+    # ── SQS: whole seconds ──
+    Mutant(
+        "SQS: a delay is rounded down",
+        SQS,
+        "                DelaySeconds=math.ceil(delay),",
+        "                DelaySeconds=int(delay),",
+        WIRE,
+    ),
+    Mutant(
+        "SQS: the delays of many messages are rounded down",
+        SQS,
+        '"DelaySeconds": math.ceil(parcel.delay)',
+        '"DelaySeconds": int(parcel.delay)',
+        WIRE,
+    ),
+    Mutant(
+        "SQS: a visibility timeout is rounded down",
+        SQS,
+        '"VisibilityTimeout": math.ceil(wait)',
+        '"VisibilityTimeout": int(wait)',
+        WIRE,
+    ),
+    # ── what only an emulator shows: several records of one task ──
+    Mutant(
+        "DynamoDB: the body of a refused submission stays",
+        DYNAMO,
+        "            self._take_back(beside, known.item)\n",
+        "",
+        EMULATED,
+    ),
+    Mutant(
+        "DynamoDB: a refused submission removes the body that another has put there",
+        DYNAMO,
+        "self._table.delete((record.owner, record.name), Record.version == record.version)",
+        "self._table.delete((record.owner, record.name), Record.owner.exists())",
+        EMULATED,
+    ),
+    Mutant(
+        "DynamoDB: an audited change of another in the same words is taken for one's own",
+        DYNAMO,
+        "return new if stands == new and audit is None else stands",
+        "return new if stands == new else stands",
+        EMULATED,
+    ),
+    Mutant(
+        "DynamoDB: a request that is no longer whole is sent",
+        DYNAMO,
+        "        return _sendable(self._task(item))\n",
+        "        return self._task(item)\n",
+        EMULATED,
+    ),
+    Mutant(
+        "DynamoDB: rows that cannot be read hide what is due behind them",
+        DYNAMO,
+        'self._merged("wake", partitions, within, limit), limit + PASSED_OVER)',
+        'self._merged("wake", partitions, within, limit), limit)',
+        EMULATED,
     ),
 )

@@ -25,7 +25,7 @@ from chalicelib.errors import SettingsError, Unavailable
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Message, Query, Queue, Received, decode
 from chalicelib.settings import load
-from chalicelib.task import Gist, Status, Task, Verdict, evolve
+from chalicelib.task import Gate, Gist, Status, Task, Verdict, evolve
 from infra.resources import template
 from tests.contract.backends import FakeClock
 from tests.contract.samples import (
@@ -77,6 +77,19 @@ def claimed(store: EmbeddedStore, waiting: Task) -> Task:
 
 
 # ── it survives ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_commit_is_on_the_disk_before_it_is_acknowledged(store: EmbeddedStore) -> None:
+    """FULL (2): with less, SQLite leaves the write to the operating system, and a power failure loses it."""
+    assert store.database._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_restart_frees_the_slots_and_the_probe_of_attempts_that_died_with_the_process(path: Path) -> None:
+    taken = Gate(inside={"a": int(NOW) + DAY}, probe="a", probe_until=NOW + DAY)
+    with opened(path) as (store, _):
+        store.pass_gate(GROUP, lambda _: (taken, None))
+    with opened(path) as (store, _):
+        assert store.gate(GROUP) == Gate()
 
 
 ADD_FOR_EVER = r"""

@@ -329,6 +329,11 @@ def test_a_hurried_task_is_due_now_and_never_later_than_it_was() -> None:
     assert life.hurry(waiting, now=LATER + 99, grace=GRACE).due_at == LATER + 30
 
 
+def test_a_hurried_task_keeps_its_deadline() -> None:
+    waiting = hidden(claimed(task()))
+    assert life.hurry(waiting, now=LATER + 500, grace=GRACE).deadline_at == waiting.deadline_at
+
+
 def test_a_hurried_task_whose_attempt_runs_is_looked_after_once_that_is_over() -> None:
     assert life.hurry(claimed(task()), now=NOON + 1, grace=GRACE).wake_at == NOON + LEASE + GRACE
 

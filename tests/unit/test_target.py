@@ -165,6 +165,12 @@ def test_attempts_that_are_older_than_the_window_are_forgotten() -> None:
     assert tried(target(breaker=BREAKER), "----", apart=14)[1][-1] is Moved.OPENED
 
 
+def test_a_part_of_the_window_is_forgotten_as_soon_as_the_whole_window_has_passed() -> None:
+    gate, _ = ended(target(breaker=BREAKER), Gate(), verdict=Verdict.FAILED, now=NOON)
+    gate, _ = ended(target(breaker=BREAKER), gate, verdict=Verdict.FAILED, now=NOON + BREAKER.window)
+    assert list(gate.tried.values()) == list(gate.failed.values()) == [1]
+
+
 def test_while_it_is_open_nobody_goes_and_what_began_before_changes_nothing() -> None:
     it = target(breaker=BREAKER)
     gate, _ = tried(it, "----")
