@@ -4,7 +4,7 @@ the order of two effects, a field missing in one write, recovery after a restart
 
 from __future__ import annotations
 
-from tests.mutants.mutants import DELIVER, Mutant
+from tests.mutants.mutants import DELIVER, DYNAMO, EMBEDDED, LIFE, NOTIFY, TARGET, Mutant
 
 PACE = "chalicelib/notify/pace.py"
 RETRY = "chalicelib/delivery/retry.py"
@@ -182,8 +182,28 @@ BY_TEST = (
     Mutant(
         "DynamoDB: a row is changed before what lies beside it is written",
         DYNAMO,
-        "        return new\n\n    def _put_aside",
-        "        self._put_aside(old, new, fresh)\n        return new\n\n    def _put_aside",
+        "            self._put_aside(old, new, fresh)\n"
+        "            if old.place is not None and new.place is None:\n"
+        "                self._lines.leave(old, new, self._table.updating(key, actions, condition), puts)\n"
+        "            elif audit:\n"
+        "                self._table.transact(updates=[self._table.updating(key, actions, condition)], puts=puts)\n"
+        "            else:\n"
+        "                self._table.update(key, actions, condition)\n"
+        "        except Stands as other:\n"
+        "            return self._instead(other.item, new, audit)\n"
+        "        return new\n"
+        "\n",
+        "            if old.place is not None and new.place is None:\n"
+        "                self._lines.leave(old, new, self._table.updating(key, actions, condition), puts)\n"
+        "            elif audit:\n"
+        "                self._table.transact(updates=[self._table.updating(key, actions, condition)], puts=puts)\n"
+        "            else:\n"
+        "                self._table.update(key, actions, condition)\n"
+        "        except Stands as other:\n"
+        "            return self._instead(other.item, new, audit)\n"
+        "        self._put_aside(old, new, fresh)\n"
+        "        return new\n"
+        "\n",
         WIRE,
     ),
     # ── SQS: whole seconds ──
