@@ -27,6 +27,7 @@ from chalicelib.submission import NAME, content_type_faults, url_faults
 from chalicelib.task import (
     EVERY_APP,
     FINAL,
+    MAX_USER_NAME,
     MOST_OF_ERROR,
     SCOPES,
     Audit,
@@ -489,10 +490,13 @@ CALLER = Record(
         ),
         "memo": Field(Text(most=200), "A note for people."),
         "user_name": Field(
-            Text(least=1, most=100),
+            Text(least=1, most=MAX_USER_NAME),
             "Of a client of the predecessor: what it says in its header `username`, at /api/addTask only.",
         ),
-        "password": Field(Text(least=1, most=200), "And in its header `password`. It is kept as a hash, never shown."),
+        "password": Field(
+            Text(least=1, most=200),
+            f"And in its header `password`, {operators.LEAST_PASSWORD} characters or more. It is kept as a hash.",
+        ),
     },
     example={"source_app": "orders", "scopes": ["submit", "read"], "networks": ["203.0.113.0/24"]},
 )
@@ -506,8 +510,16 @@ def _name_faults(given: Mapping[str, Json]) -> Iterator[Fault]:
     for name in ("user_name", "password"):
         if name in given and (not given[name].isprintable() or given[name] != given[name].strip()):
             yield Fault(f"/{name}", "must be printable, and neither begin nor end with a space")
+        elif name == "password" in given and (
+            fault := operators.password_fault(given.get("user_name", ""), given[name])
+        ):
+            yield Fault("/password", fault)
     if given["source_app"] == EVERY_APP and "user_name" not in given:
         yield Fault("/source_app", "must be one app: only a caller with a user_name acts for every app")
+
+
+def _password_fault(given: Mapping[str, Json]) -> str | None:
+    return operators.password_fault(given.get("user_name", ""), given["password"])
 
 
 MOST_CALLERS = 1000
@@ -537,6 +549,7 @@ def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller,
     )
     told = {name: getattr(caller, name) for name in ("source_app", "scopes", "networks", "user_name")}
     world.store.add_caller(caller, entry(world, who, "create-caller", key_id, told))
+    world.keyring.forget()
     log.event("caller.created", key_id=key_id, source_app=caller.source_app, actor=who.name)
     return caller, secret
 
@@ -552,6 +565,7 @@ def remove_caller(world: World, who: Identity, key_id: str) -> None:
     """Remove a caller: within seconds nobody can call with its key any more. Raises NotFound."""
     if not world.store.remove_caller(key_id, entry(world, who, "remove-caller", key_id)):
         raise NotFound(f"There is no caller {key_id[:80]}.")
+    world.keyring.forget()
     log.event("caller.removed", key_id=key_id, actor=who.name)
 
 
@@ -725,6 +739,7 @@ def create_signing_secret(world: World, who: Identity, submitted: Json) -> tuple
     )
     audit = entry(world, who, "create-signing-secret", secret_id, {"source_app": source_app})
     world.store.add_signing_secret(secret, audit)
+    world.keyring.forget()
     log.event("signing_secret.created", secret_id=secret_id, source_app=source_app, actor=who.name)
     return secret, key
 
@@ -734,4 +749,5 @@ def remove_signing_secret(world: World, who: Identity, secret_id: str) -> None:
     audit = entry(world, who, "remove-signing-secret", secret_id)
     if not world.store.remove_signing_secret(secret_id, audit):
         raise NotFound(f"There is no signing secret {secret_id[:80]}.")
+    world.keyring.forget()
     log.event("signing_secret.removed", secret_id=secret_id, actor=who.name)

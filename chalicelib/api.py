@@ -127,9 +127,10 @@ def as_before(refusal: Refusal) -> Answer:
     """The answer of the predecessor to a call that is refused: nothing beside the status, or why in plain text."""
     if isinstance(refusal, NoSuchRoute):
         return problem(refusal)
-    if isinstance(refusal, Unauthorized | Forbidden | Unavailable):
-        again = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Unavailable) else {}
-        return Answer(refusal.status, None, again)
+    if isinstance(refusal, ASK_LATER):
+        return Answer(refusal.status, None, {"Retry-After": str(refusal.retry_after)})
+    if isinstance(refusal, Unauthorized | Forbidden):
+        return Answer(refusal.status)
     return Answer(InvalidRequest.status, predecessor.told(refusal), {"Content-Type": TEXT})
 
 
@@ -986,6 +987,7 @@ ROUTES: Mapping[str, Route] = {
                 Gives(400, "What is wrong, in Chinese and in English.", Text(), content_type=TEXT),
                 Gives(401, "The user name or the password is wrong."),
                 Gives(403, "Not from here, or not with this right."),
+                Gives(429, "Too many wrong passwords, from this address or of this user.", headers=RETRY_AFTER),
                 Gives(503, "It cannot be stored just now.", headers=RETRY_AFTER),
             ),
             takes=predecessor.BEAN,

@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from chalicelib import message_signature, operators
+from chalicelib import lockout, log, message_signature, operators
 from chalicelib.call import Call
 from chalicelib.errors import (
     CsrfTokenWrong,
@@ -26,9 +27,11 @@ from chalicelib.errors import (
     Unavailable,
     WrongNetwork,
 )
+from chalicelib.lockout import Counts
 from chalicelib.message_signature import Signature
+from chalicelib.operators import BY_CLIENT
 from chalicelib.ports import World
-from chalicelib.task import DONE, RIGHTS, Audit, Caller, Json, Right, Role, Session
+from chalicelib.task import DONE, RIGHTS, Audit, Caller, Json, Right, Role, Session, Tries, evolve
 
 WINDOW = 300
 """Seconds by which the clock of a caller may be wrong, and a request may be late."""
@@ -239,7 +242,7 @@ def _caller(world: World, method: str, call: Call, signature: Signature) -> Iden
         message_signature.base_of(signature, {**values, "@query": query})
         for query in message_signature.queries_of(call.query)
     ]
-    caller, secret = world.keyring.callers().get(signature.key_id, (None, _NOBODYS_SECRET))
+    caller, secret = world.keyring.caller(signature.key_id) or (None, _NOBODYS_SECRET)
     right = [hmac.compare_digest(message_signature.sign(secret, base), signature.value) for base in bases]
     if caller is None or not any(right):
         signed = bases[0].decode("utf-8", "replace")
@@ -277,19 +280,70 @@ def names_itself(call: Call) -> bool:
 def identify_by_name(world: World, call: Call) -> Identity:
     """Who asks by the headers `username` and `password`.
 
-    As with the predecessor, whoever calls from nowhere that any of these callers may call from is not even asked who
-    it is. Raises WrongNetwork or Unauthorized.
+    As with the predecessor, an address outside the networks of all these callers is refused before anything else.
+    Raises WrongNetwork, Unauthorized or LockedOut.
     """
-    named = {caller.user_name: caller for caller, _ in world.keyring.callers().values() if caller.user_name}
-    if named and not any(_is_within(call.address, caller.networks) for caller in named.values()):
+    networks = [caller.networks for caller, _ in world.keyring.callers().values() if caller.user_name]
+    if networks and not any(_is_within(call.address, it) for it in networks):
         raise WrongNetwork(f"Nobody may call from {call.address or 'an unknown address'}.")
-    caller = named.get(_read_header(call, "username"))
-    kept = caller.password if caller else operators.nobodys_password()
-    if not RECENT.matches(_read_header(call, "password"), kept, world.clock.now()) or caller is None:
-        raise Unauthorized("The user name or the password is wrong.")
-    if not _is_within(call.address, caller.networks):
+    caller, password = world.keyring.caller_named(_read_header(call, "username")), _read_header(call, "password")
+    if caller is not None and not _is_within(call.address, caller.networks):
         raise WrongNetwork(f"The user {caller.user_name} may not call from {call.address or 'an unknown address'}.")
+    if caller is None or not RECENT.knows(password, caller.password, world.clock.now()):
+        caller = _with_right_password(world, call, caller, password)
     return _identity(caller, call)
+
+
+KNOWN_SECONDS = 30 * 86_400
+"""For how long it is remembered that a caller has sent its password from an address."""
+
+
+def _with_right_password(world: World, call: Call, caller: Caller | None, password: str) -> Caller:
+    """The caller, if that is its password. Raises Unauthorized or LockedOut.
+
+    Tries are counted by caller and by address. An address from which the caller has sent its password before has a
+    count of its own, which others cannot raise: an attack from elsewhere does not keep the caller out. A password is
+    hashed for a caller that exists only: an unknown name costs no hash, and the count of the address limits how many
+    names can be tried.
+    """
+    counts, pair = _counts(world, call, caller)
+    lockout.count(world, counts)
+    if caller is None or not operators.is_password(password, caller.password):
+        raise _refused_by_name(world, call, caller, counts)
+    now = world.clock.now()
+    RECENT.remember(password, caller.password, now)
+    lockout.forgive(world, counts)
+    lockout.change(world, pair, partial(_known, now=now))
+    return caller
+
+
+def _counts(world: World, call: Call, caller: Caller | None) -> tuple[Counts, str]:
+    """Under what a try is counted, and under what a caller is known at an address."""
+    network = lockout.network_of(call.address)
+    if caller is None:
+        return [(f"add-task:{network}", BY_CLIENT)], ""
+    pair = f"add-task:{caller.key_id}:{network}"
+    there = world.store.tries(pair)
+    if there.version > 0 and world.clock.now() < there.expires_at:
+        return [(pair, BY_CLIENT)], pair
+    return [(f"add-task:{caller.key_id}", BY_CLIENT), (f"add-task:{network}", BY_CLIENT)], pair
+
+
+def _known(tries: Tries, now: float) -> Tries:
+    return evolve(operators.after_success(tries, now, left=0), expires_at=now + KNOWN_SECONDS)
+
+
+def _refused_by_name(world: World, call: Call, caller: Caller | None, counts: Counts) -> Unauthorized:
+    """What is answered to a wrong user name or password, once it is in the audit trail. An unknown name is left out:
+    it may be a password."""
+    who = Identity(f"caller:{caller.key_id}" if caller else "nobody", call.address)
+    named: dict[str, Json] = {"user_name": caller.user_name} if caller else {}
+    wait = lockout.wait_of(world, counts)
+    refusal = Unauthorized("The user name or the password is wrong.")
+    subject = caller.key_id if caller else "addTask"
+    note_refusal(world, who, "add-task", subject, refusal, **named, locked_for=wait)
+    log.event("add_task.refused", metrics={"LoginsFailed": 1}, actor=who.name, address=call.address, locked_for=wait)
+    return refusal
 
 
 def _read_header(call: Call, name: str) -> str:
@@ -313,16 +367,17 @@ class Recent:
         self._key = secrets.token_bytes(32)
         self._until: dict[bytes, float] = {}
 
-    def matches(self, given: str, kept: str, now: float) -> bool:
-        """Whether the password that was given is the one that is kept."""
-        mark = hmac.digest(self._key, f"{kept} {given}".encode("utf-8", "surrogatepass"), "sha256")
-        if 0 < self._until.get(mark, 0) - now <= self.SECONDS:
-            return True
-        if not operators.is_password(given, kept):
-            return False
+    def knows(self, given: str, kept: str, now: float) -> bool:
+        """Whether the password that was given was the one that is kept, of late."""
+        return 0 < self._until.get(self._mark(given, kept), 0) - now <= self.SECONDS
+
+    def remember(self, given: str, kept: str, now: float) -> None:
+        """The password that was given is the one that is kept."""
         fresh = {mark: until for mark, until in self._until.items() if until > now}
-        self._until = {**fresh, mark: now + self.SECONDS}
-        return True
+        self._until = {**fresh, self._mark(given, kept): now + self.SECONDS}
+
+    def _mark(self, given: str, kept: str) -> bytes:
+        return hmac.digest(self._key, f"{kept} {given}".encode("utf-8", "surrogatepass"), "sha256")
 
 
 RECENT = Recent()

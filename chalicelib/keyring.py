@@ -4,17 +4,26 @@ the id of what it belongs to."""
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from math import inf
+from threading import Lock
 from typing import Generic, TypeVar
 
 from chalicelib import log
 from chalicelib.ports import Callers, Clock, Keys, Store, Vault
 from chalicelib.signing import derive, fingerprint
-from chalicelib.task import Caller, SigningSecret
+from chalicelib.task import MAX_USER_NAME, Caller, SigningSecret
 
 FRESH = 5
-"""Seconds for which keys are remembered, and so until one that was removed is of no use any more."""
+"""Seconds for which keys are remembered, and so until another process refuses one that was removed."""
+
+MAX_READS_AT_ONCE = 20
+"""Reads of the store that unknown keys and user names may cause at once, and then one a second: a key that another
+process has just made is found, and a flood of unknown ones does not become a flood of reads."""
+
+_KEY_ID = re.compile("key_[0-9a-f]{24}")
+"""What `admin.create_caller` makes. Nothing else is looked up."""
 
 SIGNING, CALLING = "signing-secret", "caller"
 """What the master key is used for; another use gives other keys."""
@@ -33,6 +42,7 @@ class DerivedKeys:
         self._master_key: bytes | None = None
         self._keys = _Remembered(lambda: self._keys_of(store.signing_secrets()), clock)
         self._callers = _Remembered(lambda: self._secrets_of(store.callers()), clock)
+        self._misses = _Misses(clock)
 
     def make(self, secret_id: str) -> bytes:
         """See `Keyring.make`."""
@@ -49,6 +59,25 @@ class DerivedKeys:
     def callers(self) -> Callers:
         """See `Keyring.callers`."""
         return self._callers.now()
+
+    def caller(self, key_id: str) -> tuple[Caller, str] | None:
+        """See `Keyring.caller`."""
+        found = self._callers.now().get(key_id)
+        if found is None and _KEY_ID.fullmatch(key_id) and self._misses.may_read(key_id):
+            found = self._callers.anew().get(key_id)
+        return found
+
+    def caller_named(self, user_name: str) -> Caller | None:
+        """See `Keyring.caller_named`."""
+        found = _named(self._callers.now(), user_name)
+        if found is None and 0 < len(user_name) <= MAX_USER_NAME and self._misses.may_read(f"name:{user_name}"):
+            found = _named(self._callers.anew(), user_name)
+        return found
+
+    def forget(self) -> None:
+        """See `Keyring.forget`."""
+        for remembered in (self._keys, self._callers, self._misses):
+            remembered.forget()
 
     def _made(self) -> bytes:
         """The master key, which is there by now."""
@@ -94,6 +123,10 @@ def _secret(master_key: bytes, key_id: str) -> str:
     return SECRET_PREFIX + base64.urlsafe_b64encode(derive(master_key, CALLING, key_id)).decode().rstrip("=")
 
 
+def _named(callers: Callers, user_name: str) -> Caller | None:
+    return next((it for it, _ in callers.values() if user_name and it.user_name == user_name), None)
+
+
 class _Remembered(Generic[T]):
     """Something that is read anew when it is `FRESH` seconds old, by one; the others go on with that of before."""
 
@@ -102,11 +135,52 @@ class _Remembered(Generic[T]):
         self._clock = clock
         self._found: list[T] = []
         self._at = -inf
+        self._generation = 0
 
     def now(self) -> T:
         """What was found at most some seconds ago. Raises what reading raises."""
-        now = self._clock.now()
-        if not self._found or not self._at <= now < self._at + FRESH:
-            self._at = now
-            self._found = [self._read()]
-        return self._found[0]
+        found, now = self._found, self._clock.now()
+        if not found or not self._at <= now < self._at + FRESH:
+            return self.anew()
+        return found[0]
+
+    def anew(self) -> T:
+        """What is found now. It is remembered, unless `forget` was called meanwhile: it may be of before that."""
+        generation, self._at = self._generation, self._clock.now()
+        found = self._read()
+        if generation == self._generation:
+            self._found = [found]
+        return found
+
+    def forget(self) -> None:
+        """Remember nothing: this process has changed it."""
+        self._generation += 1
+        self._found = []
+
+
+class _Misses:
+    """Which misses may read the store again: of each name one in `FRESH` seconds, and of all names so many."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._left: float = MAX_READS_AT_ONCE
+        self._at = -inf
+        self._looked_up: dict[str, float] = {}
+
+    def may_read(self, name: str) -> bool:
+        """Whether the store is read for this name. What is remembered is no more than what was read for of late."""
+        with self._lock:
+            now = self._clock.now()
+            recent = {it: at for it, at in self._looked_up.items() if at <= now < at + FRESH}
+            self._left = min(MAX_READS_AT_ONCE, self._left + max(0, now - self._at))
+            self._at, self._looked_up = now, recent
+            if name in recent or self._left < 1:
+                return False
+            self._left -= 1
+            recent[name] = now
+            return True
+
+    def forget(self) -> None:
+        """Every name may be looked up again: this process has made one."""
+        self._looked_up = {}

@@ -655,6 +655,21 @@ class Keyring(Protocol):
         """All callers, as they were some seconds ago: most calls read nothing. Raises Unavailable."""
         ...
 
+    def caller(self, key_id: str) -> tuple[Caller, str] | None:
+        """The caller of that key with its secret. One that is not known is looked up in the store, within a limit.
+
+        Raises Unavailable.
+        """
+        ...
+
+    def caller_named(self, user_name: str) -> Caller | None:
+        """The caller of that user name; as `caller`. Raises Unavailable."""
+        ...
+
+    def forget(self) -> None:
+        """Read everything anew: this process has just made or removed a key."""
+        ...
+
 
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────
 

@@ -426,6 +426,9 @@ class Right(StrEnum):
 SCOPES = (Right.SUBMIT, Right.READ, Right.RESEND)
 """The rights that a caller may be given."""
 
+MAX_USER_NAME = 100
+"""Characters of the user name of a caller."""
+
 EVERY_APP = "*"
 """In the place of a caller's source app: its tasks say themselves which app they come from."""
 

@@ -13,9 +13,10 @@ from chalicelib import api
 from chalicelib.api import ROUTES
 from chalicelib.auth import WINDOW
 from chalicelib.call import Call
-from chalicelib.keyring import FRESH, DerivedKeys
+from chalicelib.embedded import EmbeddedStore
+from chalicelib.keyring import FRESH, MAX_READS_AT_ONCE, DerivedKeys
 from chalicelib.settings import Settings
-from chalicelib.task import evolve
+from chalicelib.task import Caller, evolve
 from chalicelib.vault import MemoryVault
 from tests.conftest import Lines
 from tests.house import House
@@ -41,7 +42,7 @@ class Here:
     def make(self, submitted: Mapping[str, Any]) -> dict[str, Any]:
         status, made = self.as_admin("create_caller", submitted)
         assert status == 201, made
-        self.house.clock.at += FRESH
+        self.house.clock.at += 1  # they are listed by when they were made
         return dict(made)
 
     def as_admin(self, view: str, body: Any = None, **parts: Any) -> tuple[int, Any]:
@@ -144,8 +145,97 @@ def test_a_caller_that_was_removed_is_refused_within_seconds(here: Here) -> None
     assert here.ask("list_tasks")[0] == 200
     assert here.as_admin("remove_caller", path={"key_id": here.me.key_id}) == (204, None)
     assert here.as_admin("remove_caller", path={"key_id": here.me.key_id})[0] == 404
-    here.house.clock.at += FRESH
     assert here.ask("list_tasks")[1]["code"] == "signature_wrong"
+
+
+class Counting:
+    """The store, and how often it was asked for all callers."""
+
+    def __init__(self, here: Here) -> None:
+        self._store = here.house.world.store
+        self.asked = 0
+
+    def callers(self) -> list[Caller]:
+        self.asked += 1
+        return self._store.callers()
+
+
+def elsewhere(here: Here) -> tuple[DerivedKeys, Counting]:
+    """The keyring of another process, which has just read all callers."""
+    store = Counting(here)
+    ring = DerivedKeys(store, here.house.world.keyring._vault, here.house.clock)  # type: ignore[arg-type,attr-defined]
+    ring.callers()
+    return ring, store
+
+
+def test_a_key_that_another_process_has_made_is_known_at_once(here: Here) -> None:
+    ring, _ = elsewhere(here)
+    made = here.make({"source_app": "billing"})
+    found = ring.caller(made["key_id"])
+    assert found is not None
+    assert found[1] == made["secret"]
+
+
+def test_so_is_a_user_name(here: Here) -> None:
+    ring, _ = elsewhere(here)
+    here.make({"source_app": "billing", "user_name": "old", "password": "long enough for it"})
+    assert getattr(ring.caller_named("old"), "source_app", "") == "billing"
+
+
+def test_a_key_that_another_process_has_removed_is_refused_within_five_seconds(here: Here) -> None:
+    ring, _ = elsewhere(here)
+    here.as_admin("remove_caller", path={"key_id": here.me.key_id})
+    here.house.clock.at += FRESH
+    assert ring.caller(here.me.key_id) is None
+
+
+def test_a_flood_of_unknown_keys_is_no_flood_of_reads(here: Here) -> None:
+    ring, store = elsewhere(here)
+    for number in range(1000):
+        assert ring.caller(f"key_{number:024x}") is None
+        assert ring.caller_named(f"name-{number}") is None
+    assert store.asked == 1 + MAX_READS_AT_ONCE
+    for second in range(4):
+        here.house.clock.at += 1
+        for number in range(1000):
+            ring.caller(f"key_{second:012x}{number:012x}")
+    assert store.asked == 1 + MAX_READS_AT_ONCE + 4
+
+
+def test_the_same_unknown_key_is_looked_up_once_in_five_seconds(here: Here) -> None:
+    ring, store = elsewhere(here)
+    for _ in range(100):
+        ring.caller(f"key_{7:024x}")
+    assert store.asked == 2
+    here.house.clock.at += FRESH
+    ring.caller(f"key_{7:024x}")
+    assert store.asked == 4, "all are read anew, and then this one is looked up"
+
+
+@pytest.mark.parametrize("key_id", ["", "key_", "key_" + "G" * 24, "x" * 10_000, "key_" + "0" * 25])
+def test_what_is_no_key_id_is_not_looked_up(here: Here, key_id: str) -> None:
+    ring, store = elsewhere(here)
+    assert ring.caller(key_id) is None
+    assert store.asked == 1
+
+
+def test_what_is_read_while_a_key_is_made_is_not_remembered(here: Here) -> None:
+    """The read began before the key was there, and ended after."""
+    ring = here.house.world.keyring
+    store = here.house.world.store
+    late: list[str] = []
+
+    def callers() -> list[Caller]:
+        found = EmbeddedStore.callers(store)  # type: ignore[arg-type]
+        if not late:
+            late.append("")
+            late.append(here.make({"source_app": "late"})["key_id"])
+        return found
+
+    store.callers = callers  # type: ignore[method-assign]
+    here.house.clock.at += FRESH
+    ring.callers()
+    assert late[1] in ring.callers()
 
 
 def test_a_caller_whose_master_key_is_gone_is_void_and_said_so(here: Here, logged: Lines) -> None:

@@ -263,8 +263,8 @@ SIMULATED = (
     Mutant(
         "a secret that was removed signs for ever",
         "chalicelib/keyring.py",
-        "if not self._found or not self._at <= now < self._at + FRESH:",
-        "if not self._found:",
+        "if not found or not self._at <= now < self._at + FRESH:",
+        "if not found:",
         "tests/api/test_signing_secrets.py",
     ),
     # ── what the predecessor left ──

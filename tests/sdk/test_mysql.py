@@ -290,11 +290,11 @@ def test_a_caller_for_the_old_clients_is_made_with_the_password_that_was_asked_f
 ) -> None:
     monkeypatch.setattr(Here, "client", lambda _: client)
     made = ["callers", "add", "*", "--user-name", "admin", "--may", "submit"]
-    result = CliRunner().invoke(cli, made, input="s3cret\n")
+    result = CliRunner().invoke(cli, made, input="s3cret-of-java\n")
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "s3cret" not in result.output
+    assert "s3cret-of-java" not in result.output
     least = {"url": "https://partner.example", "requestMethod": "POST", "expectResult": "ok", "limitCallCount": 1}
-    assert house.call("add_task", least, headers={"username": "admin", "password": "s3cret"})[0] == 200
+    assert house.call("add_task", least, headers={"username": "admin", "password": "s3cret-of-java"})[0] == 200
     assert house.call("add_task", least, headers={"username": "admin", "password": "other"})[0] == 401
     assert "admin" in CliRunner().invoke(cli, ["callers", "list"]).stdout
 
