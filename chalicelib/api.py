@@ -156,7 +156,7 @@ def _given(world: World, route: Route, who: Identity, call: Call) -> Answer:
     return given
 
 
-ACTING = (Right.RESEND, Right.OPERATE, Right.ADMIN)
+ACTING = (Right.SUBMIT, Right.RESEND, Right.OPERATE, Right.ADMIN)
 """Rights to do what is audited."""
 
 MOST_SUBJECT = 200
