@@ -765,7 +765,11 @@ def list_settings(world: World, who: Identity, asked: Asked) -> Answer:  # noqa:
 HEALTH = Shown(
     name="Health",
     fields={"status": Field(Text(choices=("ok", "unavailable")), "ok: tasks can be stored.")},
-    sometimes={"ledger": Field(Text(choices=show.BALANCES), "Whether the ledger added up when it was last checked.")},
+    sometimes={
+        "ledger": Field(Text(choices=show.BALANCES), "Whether the ledger added up when it was last checked."),
+        "code": Field(Text(), "Why tasks cannot be stored: the `code` that other routes answer with."),
+        "detail": Field(Text(), "The same as a sentence."),
+    },
 )
 ILL = Gives(503, "Tasks cannot be stored just now.", HEALTH, RETRY_AFTER)
 
@@ -777,7 +781,8 @@ def health(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001
         checked = world.store.checked()
     except Unavailable as unavailable:
         log.event("health.bad", metrics={"Unhealthy": 1}, request_id=asked.call.request_id, why=unavailable.detail)
-        return Answer(503, {"status": "unavailable"}, {"Retry-After": str(unavailable.retry_after)})
+        why = {"code": unavailable.code, "detail": unavailable.detail}
+        return Answer(503, {"status": "unavailable", **why}, {"Retry-After": str(unavailable.retry_after)})
     return Answer(200, {"status": "ok", "ledger": show.balance(checked)})
 
 

@@ -10,27 +10,25 @@ applied inside the transaction.
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
-import os
 import re
 import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, takewhile
 from math import ceil, inf
-from pathlib import Path
 from threading import Condition, Event, Lock, Thread, current_thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from chalicelib import ledger, life
-from chalicelib.errors import Fault, InvalidRequest, Kind, NotFound, SettingsError, Unavailable
+from chalicelib.database_file import MEMORY, connect, explained, hold, new_application_id
+from chalicelib.errors import DatabaseUnusable, Fault, InvalidRequest, Kind, NotFound, SettingsError, Unavailable
 from chalicelib.ledger import Ledger
 from chalicelib.life import Refused
 from chalicelib.ports import (
@@ -75,9 +73,6 @@ from chalicelib.task import (
 )
 
 T = TypeVar("T")
-
-MEMORY = ":memory:"
-"""The path of a database that lives in this process only, and runs in the calling thread."""
 
 SCHEMA_1 = """
 CREATE TABLE tasks (
@@ -272,7 +267,11 @@ def open_embedded(
     Raises SettingsError when the file is in use, or cannot be used.
     """
     database = Database(path)
-    recover(database)
+    try:
+        recover(database)
+    except Exception:
+        database.close()
+        raise
     return EmbeddedStore(database, settings.audit_retention), EmbeddedQueues(database, clock)
 
 
@@ -312,7 +311,8 @@ class Database:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._writer, self._let_go = _own(path)
+        held = hold(path, partial(_prepare, path=path))
+        self._writer, self._watch, self._let_go = held.writer, held.watch, held.let_go
         self._readers: deque[sqlite3.Connection] = deque()
         self._gate = Condition()
         self._waiting: list[Asked] = []
@@ -324,7 +324,8 @@ class Database:
     def write(self, operation: Operation[T]) -> T:
         """Run the operation and return what it returns, once that is on disk.
 
-        When it raises, it has changed nothing. Raises Unavailable when the disk is full or fails.
+        When it raises, it has changed nothing; unless it is DatabaseUnusable, which may come too late. Raises
+        Unavailable when the disk is full or fails.
         """
         answer: Future[T] = Future()
         with self._gate:
@@ -345,19 +346,27 @@ class Database:
 
     def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """What `look` finds in what is committed, all of it as of one moment. Raises Unavailable."""
+        self._watch.check()
         try:
             with self._reader() as connection:
                 return look(connection)
         except sqlite3.Error as error:
-            raise _told(error) from error
+            raise self._explained(error) from error
 
     def close(self) -> None:
-        """Write what waits, then let go of the file. What is asked for afterwards raises Unavailable."""
+        """Write what waits, then let go of the file. What is asked for afterwards raises Unavailable.
+
+        Files that cannot be trusted are left as they are: SQLite would write to them, and remove a log by its name,
+        which may be another process's by now. The descriptors end with the process.
+        """
         with self._gate:
             self._closed = True
             self._gate.notify()
         if self._thread:
             self._thread.join()
+        if not self._watch.is_trusted():
+            ABANDONED.append(self)
+            return
         for connection in self._readers:
             connection.close()
         self._let_go()
@@ -383,7 +392,7 @@ class Database:
         try:
             return self._readers.pop()
         except IndexError:
-            return _connect(self._path)
+            return connect(self._path)
 
     def _write_on(self) -> None:
         while group := self._next_group():
@@ -405,7 +414,7 @@ class Database:
             outcomes = self._transact(group)
         except Exception as error:  # noqa: BLE001 - everybody who waits gets it, and the writer goes on
             self._roll_back()
-            outcomes = [_told(error) for _ in group]
+            outcomes = [self._explained(error) for _ in group]
         for (_, answer), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
@@ -416,12 +425,14 @@ class Database:
         """What each operation returned or raised, all in one transaction. Whoever asks meanwhile joins the group."""
         counts: Counter[tuple[str, int, str]] = Counter()
         outcomes = []
+        self._watch.before_commit()
         self._writer.execute("BEGIN IMMEDIATE")
         for operation, _ in group:
             outcomes.append(self._attempt(operation, counts))
             group += self._take_waiting()
         self._writer.executemany(ADD_TO_COUNTER, [(*key, n) for key, n in counts.items()])
         self._writer.execute("COMMIT")
+        self._watch.after_commit()
         return outcomes
 
     def _attempt(self, operation: Operation[Any], counts: Counter[tuple[str, int, str]]) -> Any:
@@ -434,7 +445,7 @@ class Database:
             if not self._writer.in_transaction:
                 raise  # SQLite gave up the whole group, as it may on a full disk
             self._writer.execute("ROLLBACK TO operation")
-            outcome = _told(error)
+            outcome = self._explained(error)
         else:
             counts.update(transaction.counts)
         self._writer.execute("RELEASE operation")
@@ -442,7 +453,18 @@ class Database:
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # the next transaction cannot begin, and brings us here again
+                self._writer.execute("ROLLBACK")
+
+    def _explained(self, error: Exception) -> Exception:
+        known = explained(error)
+        if known is not error and isinstance(known, DatabaseUnusable):
+            self._watch.distrust(known.detail)
+        return known
+
+
+ABANDONED: list[Database] = []
+"""Databases whose files could not be trusted at the end."""
 
 
 def _run(tx: Transaction, sql: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -452,71 +474,7 @@ def _run(tx: Transaction, sql: str, rows: Sequence[Sequence[Any]]) -> None:
 ADD_TO_COUNTER = """INSERT INTO counters (unit, start, name, n) VALUES (?, ?, ?, ?)
     ON CONFLICT (unit, start, name) DO UPDATE SET n = n + excluded.n"""
 
-PASSING = {
-    sqlite3.SQLITE_FULL: "The disk is full.",
-    sqlite3.SQLITE_IOERR: "The disk cannot be read or written.",
-    sqlite3.SQLITE_BUSY: "Another program holds the database file.",
-    sqlite3.SQLITE_LOCKED: "Another program holds the database file.",
-    sqlite3.SQLITE_READONLY: "The database file cannot be written.",
-    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
-    sqlite3.SQLITE_NOMEM: "There is no memory left.",
-}
-"""SQLite's primary result codes that somebody can mend while the process goes on."""
-
-
-def _told(error: Exception) -> Exception:
-    """The error as the ports know it; one that is kkbida's own fault stays what it is."""
-    code = getattr(error, "sqlite_errorcode", None)
-    sentence = PASSING.get(code & 0xFF) if code is not None else None
-    if sentence is None:
-        return error
-    unavailable = Unavailable(sentence)
-    unavailable.__cause__ = error
-    return unavailable
-
-
 # ── opening the file ─────────────────────────────────────────────────────────────────────────────
-
-
-BUSY_SECONDS = 1.0
-"""How long to wait for another program, such as the sqlite3 shell, that holds the file."""
-
-
-def _own(path: str) -> tuple[sqlite3.Connection, Callable[[], None]]:
-    """The connection that writes to the file, which is nobody else's until the second of the two is called.
-
-    Raises SettingsError when the file is in use, or cannot be used.
-    """
-    with _usable(path), ExitStack() as held:
-        if path != MEMORY:
-            held.callback(os.close, _lock(path))
-        connection = held.enter_context(closing(_connect(path)))
-        _prepare(connection, path)
-        return connection, held.pop_all().close
-
-
-@contextmanager
-def _usable(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise SettingsError(f"{path} cannot be used: {error}. Choose another file.") from error
-
-
-def _lock(path: str) -> int:
-    """A descriptor that holds the file until it is closed, or the process ends however it may."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds secrets: nobody else may read it
-    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(lock, 20).decode()
-        os.close(lock)
-        raise SettingsError(f"{path} is in use by process {owner}. Stop that one, or choose another file.") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
@@ -526,17 +484,10 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(SCHEMAS):
         raise SettingsError(f"{path} was written by a newer kkbida. Run that one, or choose another file.")
+    if not connection.execute("PRAGMA application_id").fetchone()[0]:
+        connection.execute(f"PRAGMA application_id = {new_application_id()}")
     for number, schema in enumerate(SCHEMAS[version:], version + 1):
         connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {number}; COMMIT")
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
-    return connection
 
 
 def recover(database: Database) -> None:

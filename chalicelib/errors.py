@@ -30,6 +30,7 @@
     │   ├── LockedOut             429  locked_out            carries the seconds to wait
     │   ├── InternalError         500  internal_error
     │   └── Unavailable           503  unavailable           carries the seconds to wait
+    │       └── DatabaseUnusable       database_unusable     one computer only: its file is gone or damaged
     ├── SendFailed                a request that left (or tried to) brought no reply; has a kind
     └── LostLease                 an attempt came back after its claim had passed to somebody else
 
@@ -286,6 +287,15 @@ class Unavailable(Refusal):
     def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class DatabaseUnusable(Unavailable):
+    """The files of the embedded database were removed, replaced or damaged, and the process does not write to them any
+    more. What to do is in the detail. The request may have been stored before that was noticed: once kkbida runs again,
+    send it with the same Idempotency-Key."""
+
+    code = "database_unusable"
+    title = "The database file cannot be used"
 
 
 ASK_LATER = (LockedOut, Unavailable)

@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from chalicelib.folders import sync_folder
 from chalicelib.signing import MASTER_KEY_BYTES, master_key_of, written
 
 
@@ -33,16 +34,7 @@ class FileVault:
         with suppress(FileExistsError):  # the one that is there stays
             os.link(draft, self._path)
         draft.unlink()
-        _sync(self._path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(self._path.parent)
 
 
 class MemoryVault:

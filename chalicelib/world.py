@@ -53,7 +53,8 @@ def _mail(settings: Settings) -> Mail:
 
 def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:
     if settings.embedded:
-        from chalicelib.embedded import MEMORY, open_embedded
+        from chalicelib.database_file import MEMORY
+        from chalicelib.embedded import open_embedded
         from chalicelib.vault import FileVault, MemoryVault
 
         beside = Path(settings.embedded).with_name("master.key")

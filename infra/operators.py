@@ -42,7 +42,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         finally:
             if isinstance(here.store, EmbeddedStore):
                 here.store.close()
-    except (Refusal, SettingsError) as error:
+    except (Refusal, SettingsError, OSError) as error:
         raise SystemExit(_told(error)) from error
 
 
@@ -103,7 +103,7 @@ def _reset(here: World, asked: argparse.Namespace, password: str) -> Operator:
     return admin.change_operator(here, WHO, asked.name, {"password": password, "disabled": False})
 
 
-def _told(error: Refusal | SettingsError) -> str:
+def _told(error: Refusal | SettingsError | OSError) -> str:
     faults = error.faults if isinstance(error, Refusal) else ()
     return "\n".join((str(error), *(f"  {fault.pointer} {fault.detail}" for fault in faults)))
 

@@ -10,12 +10,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from typing import IO
 
 from chalicelib import world
 from chalicelib.embedded import IN_HAND, EmbeddedStore
-from chalicelib.errors import SettingsError
+from chalicelib.errors import KkbidaError, SettingsError
+from chalicelib.folders import make_folder
 from chalicelib.ports import Queue, World
 from infra.local import entry, receiver, server, sources, start
 from infra.local.context import function
@@ -44,6 +46,9 @@ FUNCTION_SECONDS = 120
 MOST_LOG = 64 * 1024 * 1024
 """Bytes of log above which the next start begins a new file, and keeps this one as `.1`."""
 
+PRIVATE = 0o600
+"""The mode of the log."""
+
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -55,17 +60,26 @@ between any two statements: with 1 ms, a quarter more tasks went through on two 
 def main() -> None:
     """Run until Ctrl-C or SIGTERM. Raises SystemExit with a sentence when it cannot start."""
     sys.setswitchinterval(SWITCH_AFTER)
+    logging.raiseExceptions = False  # a line that a full disk does not take is lost, and says nothing on the terminal
     try:
         run(start.read(os.environ))
     except SettingsError as error:
         raise SystemExit(str(error)) from error
+    except (KkbidaError, OSError) as error:
+        raise SystemExit(
+            f"kkbida cannot start: {str(error).rstrip('.')}. Its data is kept in DATA={_data()}."
+        ) from error
+
+
+def _data() -> Path:
+    return start.read({"DATA": os.environ.get("DATA", "")}).folder.absolute()
 
 
 def run(asked: Start) -> None:
     """Take the ports, set up the world, serve until a signal comes. Raises SettingsError."""
     with _listen(asked.port, "PORT") as own, _listen_beside(asked) as partner:
         found = start.addresses(own.getsockname()[1], partner.getsockname()[1])
-        asked.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(asked.folder)
         os.environ.update(start.settings(found, os.environ) | _place(asked))
         with _logging_to(asked.log), _product(own, partner):
             here = world.current()
@@ -166,14 +180,33 @@ def _upkeep(here: World) -> sources.Loop:
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Send standard output to the log while the block runs, as Lambda does, and what libraries complain of."""
+    _rotate(path)
+    log = _private_log(path)
+    try:
+        with redirect_stdout(log):
+            handler = logging.StreamHandler(log)
+            handler.setFormatter(_JsonLine())
+            logging.basicConfig(handlers=[handler])
+            logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request in line is no complaint
+            yield
+    finally:
+        with suppress(OSError):  # what a full disk did not take is lost
+            log.close()
+
+
+def _rotate(path: Path) -> None:
+    """Keep a log that is long as `.1`, for its owner only, and begin a new one. Raises OSError."""
     if path.exists() and path.stat().st_size > MOST_LOG:
-        path.replace(path.with_suffix(".log.1"))
-    with path.open("a", buffering=1, encoding="utf-8") as log, redirect_stdout(log):
-        handler = logging.StreamHandler(log)
-        handler.setFormatter(_JsonLine())
-        logging.basicConfig(handlers=[handler])
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request in line is no complaint
-        yield
+        older = path.with_suffix(".log.1")
+        path.replace(older)
+        older.chmod(PRIVATE)
+
+
+def _private_log(path: Path) -> IO[str]:
+    """The log, for its owner only: it names tasks, URLs and people. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+    os.fchmod(descriptor, PRIVATE)
+    return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8")
 
 
 class _JsonLine(logging.Formatter):

@@ -109,4 +109,5 @@ def test_health_is_bad_when_the_store_does_not_answer(failing: str) -> None:
     house = House()
     store = Unwell(house.world.store, **{failing: Unavailable("The disk is full.")})
     house.world = replace(house.world, store=store)
-    assert house.call("health") == (503, {"status": "unavailable"})
+    why = {"code": "unavailable", "detail": "The disk is full."}
+    assert house.call("health") == (503, {"status": "unavailable", **why})

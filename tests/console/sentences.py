@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from chalicelib import address, embedded, errors, settings, shape, show
+from chalicelib import address, database_file, errors, settings, shape, show
 
 PRODUCT = Path(errors.__file__).parent
 
@@ -40,7 +40,16 @@ NOT_SHOWN = {"predecessor.py": {"Fault"}, "importing.py": REFUSALS}
 
 MADE_ELSEWHERE = {
     *("str(error)", "objection", "fault", "detail", "reason", "because", "sentence"),
-    *("_because(target.breaker, moved)", "PASSING.get(code & 255)", "channels.refusal(channel, reply)"),
+    *(
+        "_because(target.breaker, moved)",
+        "PASSING[sqlite3.SQLITE_CANTOPEN]",
+        "PASSING[sqlite3.SQLITE_BUSY]",
+        "self._sentence",
+        "part.sentence",
+        "DAMAGED",
+        "PASSING.get(code & 255)",
+        "channels.refusal(channel, reply)",
+    ),
     "next((why for network, why in REFUSED if reached in network), None) or _unlisted(reached)",
 } | {
     f"{it}.{what}"
@@ -58,7 +67,8 @@ def sentences() -> dict[str, str]:
     """Each sentence, and where it is said."""
     found = {it.help: "settings.py" for it in settings.SETTINGS}
     found |= {why: "address.py" for _, why in address.REFUSED}
-    found |= dict.fromkeys(embedded.PASSING.values(), "embedded.py")
+    unusable = (database_file.DAMAGED, database_file.FILE_GONE, database_file.LOG_GONE)
+    found |= dict.fromkeys((*database_file.PASSING.values(), *unusable), "database_file.py")
     found |= dict.fromkeys(map(shape.name_of, (None, "", True, 0, {}, [])), "shape.py")
     found |= {_of_many_faults(): "show.py"}
     for path in sorted(PRODUCT.rglob("*.py")):

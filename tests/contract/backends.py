@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.embedded import MEMORY, MOST_RECEIVES, open_embedded
+from chalicelib.database_file import MEMORY
+from chalicelib.embedded import MOST_RECEIVES, open_embedded
 from chalicelib.ports import Queues, Store
 from chalicelib.queues import COUNT_FRESH, SqsQueues
 from chalicelib.settings import load

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from chalicelib import embedded, life
-from chalicelib.embedded import MEMORY, Database, EmbeddedQueues, EmbeddedStore, Transaction, fairly, open_embedded
+from chalicelib.database_file import MEMORY
+from chalicelib.embedded import Database, EmbeddedQueues, EmbeddedStore, Transaction, fairly, open_embedded
 from chalicelib.errors import SettingsError, Unavailable
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Message, Query, Queue, Received, decode
@@ -277,7 +278,7 @@ def newer(path: Path) -> None:
     ("spoil", "said"),
     [
         pytest.param(newer, "newer kkbida", id="of a newer version"),
-        pytest.param(lambda path: path.write_text("hello " * 1000), "cannot be used", id="no database"),
+        pytest.param(lambda path: path.write_text("hello " * 1000), "is damaged", id="no database"),
         pytest.param(lambda path: path.mkdir(), "cannot be used", id="a folder"),
     ],
 )
