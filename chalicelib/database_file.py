@@ -12,6 +12,7 @@ import os
 import secrets
 import sqlite3
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ PASSING = {
     sqlite3.SQLITE_NOMEM: "There is no memory left.",
 }
 """SQLite's primary result codes that somebody can mend while the process goes on."""
+
+LOOK_SECONDS = 0.1
+"""For how long a read trusts the last look at the files. A commit never does."""
 
 DAMAGED = "The database file is damaged. Stop kkbida, restore a backup, and start it again."
 FILE_GONE = "The database file was removed or replaced. Stop kkbida, put the file back, and start it again."
@@ -320,13 +324,15 @@ class FileWatch:
         self._header = _header(descriptor)
         self._ids = {struct.pack(">i", own)} | ({self._header.application_id} if self._header else set())
         self._sentence = ""
+        self._looked_at = 0.0
         self._logged: set[str] = set()
         self._log_lock = Lock()
         self._seen: Look | None = self._look()
 
     def check(self) -> None:
-        """See `Watch`."""
-        self._look()
+        """See `Watch`. Unless it was looked within the last tenth of a second, which costs reads less."""
+        if self._sentence or time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._look()
 
     def before_commit(self) -> None:
         """See `Watch`. The writer's thread only."""
@@ -367,7 +373,9 @@ class FileWatch:
         """Raises DatabaseUnusable unless each file is the one that was opened, and may be trusted."""
         if self._sentence:
             raise DatabaseUnusable(self._sentence)
+        self._looked_at = 0.0
         database, log_file, *_ = [self._found(part) for part in self._parts]
+        self._looked_at = time.monotonic()
         return Look(database.st_size, database.st_mtime_ns, log_file.st_size, log_file.st_mtime_ns)
 
     def _found(self, part: Part) -> os.stat_result:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tests.mutants.mutants import DELIVER, DYNAMO, EMBEDDED, LIFE, NOTIFY, TARGET, Mutant
 
+DATABASE_FILE = "chalicelib/database_file.py"
 PACE = "chalicelib/notify/pace.py"
 RETRY = "chalicelib/delivery/retry.py"
 SQS = "chalicelib/queues.py"
@@ -90,7 +91,7 @@ BY_TEST = (
     # ── recovery after a restart, and of the disk ──
     Mutant(
         "SQLite: a commit is acknowledged before it is on the disk",
-        EMBEDDED,
+        DATABASE_FILE,
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = NORMAL",
         "tests/unit/test_embedded.py",
