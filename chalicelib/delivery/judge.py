@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.message import Message
 
+from chalicelib.charset import decode
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.expect import REGEX_SECONDS, bounded_regex, json_path, status_matches
 from chalicelib.ports import Reply
@@ -58,19 +57,8 @@ def broken_rules(expect: Expectation, reply: Reply) -> Iterator[str]:
 
 
 def text_of(reply: Reply) -> str:
-    """The body as text: by the charset that the reply names, else UTF-8; what cannot be decoded becomes U+FFFD."""
-    message = Message()
-    message["content-type"] = reply.headers.get("content-type", "")
-    try:
-        codec = codecs.lookup(message.get_content_charset("utf-8"))
-        text = reply.body.decode("utf-8" if codec.name in NO_CHARSETS else codec.name, errors="replace")
-    except (LookupError, ValueError):
-        text = reply.body.decode(errors="replace")
-    return text.removeprefix("\ufeff")
-
-
-NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-"""Codecs of Python that no reply is written in: some make halves of surrogate pairs, one takes minutes."""
+    """The body as text, by the charset that the reply names (`charset.py`)."""
+    return decode(reply.body, reply.headers.get("content-type", ""))
 
 
 def excerpt(reply: Reply, limit: int) -> tuple[str, int]:
