@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
-from chalicelib import lockout, log, message_signature, operators
+from chalicelib import lockout, log, message_signature, operators, signed_query
 from chalicelib.call import Call
 from chalicelib.errors import (
     CsrfTokenWrong,
@@ -238,15 +239,16 @@ _NOBODYS_SECRET = secrets.token_urlsafe(32)
 def _caller(world: World, method: str, call: Call, signature: Signature) -> Identity:
     """The caller whose signature it is. Raises SignatureIncomplete, SignatureWrong or WrongNetwork."""
     values = {**call.headers, "@method": method, "@path": call.url_path, "@authority": call.headers.get("host", "")}
-    bases = [
+    bases = (
         message_signature.base_of(signature, {**values, "@query": query})
-        for query in message_signature.queries_of(call.query)
-    ]
+        for query in signed_query.spellings(call.query)
+    )
+    usual = next(bases)
     caller, secret = world.keyring.caller(signature.key_id) or (None, _NOBODYS_SECRET)
-    right = [hmac.compare_digest(message_signature.sign(secret, base), signature.value) for base in bases]
-    if caller is None or not any(right):
-        signed = bases[0].decode("utf-8", "replace")
-        raise SignatureWrong(f"No key of that id has signed what came. It was compared over these lines:\n{signed}")
+    signed = (message_signature.sign(secret, base) for base in chain((usual,), bases))
+    if not any(hmac.compare_digest(each, signature.value) for each in signed) or caller is None:
+        lines = usual.decode("utf-8", "replace")
+        raise SignatureWrong(f"No key of that id has signed what came. It was compared over these lines:\n{lines}")
     if not _is_within(call.address, caller.networks):
         raise WrongNetwork(f"The key {caller.key_id} may not be used from {call.address or 'an unknown address'}.")
     return _identity(caller, call, signature.nonce)

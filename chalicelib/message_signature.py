@@ -15,9 +15,8 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from chalicelib.errors import DigestWrong, SignatureIncomplete
 
@@ -25,6 +24,9 @@ ALGORITHM = "hmac-sha256"
 
 MOST_NONCE = 128
 """Characters of a nonce."""
+
+MAX_HEADER_CHARACTERS: Mapping[str, int] = {"signature-input": 4096, "signature": 1024, "content-digest": 1024}
+"""Of the headers that are parsed before the sender is known. A signature over thirty fields takes less than 1,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +80,27 @@ def read(headers: Mapping[str, str]) -> Signature:
 
 def _sent(headers: Mapping[str, str]) -> tuple[re.Match[str], bytes]:
     """The one member of Signature-Input, and the bytes under the same label in Signature."""
-    sent = _INPUT.fullmatch(headers.get("signature-input", ""))
+    sent = _INPUT.fullmatch(_bounded("Signature-Input", headers))
     if sent is None:
         raise SignatureIncomplete(
             'Signature-Input must hold one signature, such as sig1=("@method" "@path" "@query");created=...;'
             'nonce="...";keyid="...", written without any other spaces.'
         )
-    signed = _SIGNATURE.fullmatch(headers.get("signature", ""))
+    signed = _SIGNATURE.fullmatch(_bounded("Signature", headers))
     if signed is None or signed[1] != sent[1]:
         raise SignatureIncomplete(f"Signature must be {sent[1]}=:base64 of the signature:.")
     try:
         return sent, base64.b64decode(signed[2], validate=True)
     except ValueError as error:
         raise SignatureIncomplete("Signature holds no base64.") from error
+
+
+def _bounded(name: str, headers: Mapping[str, str]) -> str:
+    """The value of a header; empty without one. Raises SignatureIncomplete for one that is too long to be read."""
+    value, limit = headers.get(name.lower(), ""), MAX_HEADER_CHARACTERS[name.lower()]
+    if len(value) > limit:
+        raise SignatureIncomplete(f"{name} has {len(value)} characters; at most {limit} are read.")
+    return value
 
 
 def _whole(name: str, text: str) -> int:
@@ -121,34 +131,30 @@ def sign(secret: str, base: bytes) -> bytes:
     return hmac.digest(secret.encode(), base, hashlib.sha256)
 
 
-def queries_of(query: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """How a query may have been written: `@query` as the client knows it.
-
-    API Gateway hands over names and values decoded, and not how they were written. All of these mean the same, so
-    that a signature over any of them is one over what is asked for.
-    """
-    pairs = [(name, value) for name, values in query.items() for value in values]
-    if not pairs:
-        yield "?"
-        return
-    for ordered in dict.fromkeys((tuple(pairs), tuple(sorted(pairs)))):
-        for safe, space in (("", "%20"), ("", "+"), (":/?@!$'()*,;", "%20")):
-            parts = (f"{quote(name, safe)}={quote(value, safe)}" for name, value in ordered)
-            yield "?" + "&".join(parts).replace("%20", space)
-
-
 # ── digests of bodies ────────────────────────────────────────────────────────────────────────────
 
 _DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-_DIGEST = re.compile(rf"({_LABEL})=:([A-Za-z0-9+/]+={{0,2}}):")
+_DIGEST = re.compile(rf"[ \t]*({_LABEL})=:([A-Za-z0-9+/]*={{0,2}}):[ \t]*")
 
 
 def check_digest(header: str, body: bytes) -> None:
     """Raises DigestWrong unless Content-Digest holds a SHA-256 or SHA-512 of the body, and nothing that differs."""
-    given = dict(_DIGEST.findall(header))
+    given = dict(_digests(header))
     known = {name: text for name, text in given.items() if name in _DIGESTS}
     if not known:
         raise DigestWrong("Content-Digest must be sha-256=:base64: or sha-512=:base64:.")
     for name, text in known.items():
         if not hmac.compare_digest(base64.b64encode(_DIGESTS[name](body).digest()), text.encode()):
             raise DigestWrong(f"The {name} of the body that came, {len(body)} bytes, is not what Content-Digest says.")
+
+
+def _digests(header: str) -> Iterator[tuple[str, str]]:
+    """The members of the header, each by its algorithm. Each is matched whole, so the work is linear in its length."""
+    limit = MAX_HEADER_CHARACTERS["content-digest"]
+    if len(header) > limit:
+        raise DigestWrong(f"Content-Digest has {len(header)} characters; at most {limit} are read.")
+    for member in header.split(",") if header else ():
+        match = _DIGEST.fullmatch(member)
+        if match is None:
+            raise DigestWrong(f'Content-Digest cannot be read at "{member.strip()[:40]}"; write sha-256=:base64:.')
+        yield match[1], match[2]
