@@ -7,6 +7,7 @@ here in the same way, byte for byte but for `User-Agent` and the headers of kkbi
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
@@ -144,24 +145,45 @@ def expand(template: str, values: Mapping[str, Json]) -> str:
     parts = _PARTS.fullmatch(template)
     if parts is None:
         raise InvalidRequest(faults=(Fault("/url", "must begin with http:// or https://"),))
+    texts = _texts(template, values)
     host, path, query = parts.groups()
-    return _filled(host, values) + _path(path, values) + ("?" + _query(query[1:], values) if query else "")
+    return _filled(host, texts) + _path(path, texts) + ("?" + _query(query[1:], texts) if query else "")
 
 
-def _filled(part: str, values: Mapping[str, Json]) -> str:
-    return _VARIABLE.sub(lambda match: _as_text(values[match[1]]), part)
+MAX_URL_CHARACTERS = 4000
+"""Of a URL with its values in their places: `url` of a task takes no more."""
 
 
-def _path(path: str, values: Mapping[str, Json]) -> str:
+def _texts(template: str, values: Mapping[str, Json]) -> dict[str, str]:
+    """The text of each value that the template names. Raises InvalidRequest when the URL would be too long.
+
+    A value may have many places, so the length is added up before anything is put into one.
+    """
+    names = Counter(_VARIABLE.findall(template))
+    texts = {name: _as_text(values[name]) for name in names}
+    if sum(times * len(texts[name]) for name, times in names.items()) > MAX_URL_CHARACTERS:
+        raise InvalidRequest(
+            faults=(
+                Fault("/url", f"is longer than {MAX_URL_CHARACTERS} characters with the parameters in their places"),
+            )
+        )
+    return texts
+
+
+def _filled(part: str, texts: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: texts[match[1]], part)
+
+
+def _path(path: str, texts: Mapping[str, str]) -> str:
     """Empty segments fall out, but for the slash at the end."""
-    segments = [quote(_filled(segment, values), IN_SEGMENT) for segment in path.split("/") if segment]
+    segments = [quote(_filled(segment, texts), IN_SEGMENT) for segment in path.split("/") if segment]
     return "".join(f"/{segment}" for segment in segments) + ("/" if path.endswith("/") else "")
 
 
-def _query(query: str, values: Mapping[str, Json]) -> str:
+def _query(query: str, texts: Mapping[str, str]) -> str:
     pairs = (pair.partition("=") for pair in query.split("&"))
     return "&".join(
-        quote(_filled(name, values), IN_QUERY) + equals + quote(_filled(value, values), IN_QUERY)
+        quote(_filled(name, texts), IN_QUERY) + equals + quote(_filled(value, texts), IN_QUERY)
         for name, equals, value in pairs
         if name
     )

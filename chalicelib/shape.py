@@ -8,9 +8,10 @@ tells itself in words (`form`, for docs/reference.md) and as JSON Schema (`schem
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf, isfinite
 from typing import Any, Protocol
 
@@ -191,10 +192,35 @@ LAST_TIME = 32_503_680_000
 """Seconds since the epoch: the year 3000."""
 
 
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d)))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""RFC 3339, section 5.6: `date-time`, or `full-date` alone."""
+
+LEAP_SECOND = 60
+
+
 def seconds(time: str) -> float:
-    """A time as seconds since the epoch. Raises ValueError or OverflowError when it is none."""
-    at = datetime.fromisoformat(time)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    """A time as seconds since the epoch; digits beyond a microsecond are left out. A day alone begins at 00:00 UTC.
+
+    A leap second is the second after it, and is taken where RFC 3339 (section 5.7) has one: at the end of a month in
+    UTC. Raises ValueError when it is no time.
+    """
+    match = _TIME.fullmatch(time)
+    if match is None:
+        raise ValueError
+    year, month, day, hour, minute, second = (int(match[group] or 0) for group in range(1, 7))
+    is_leap = second == LEAP_SECOND
+    local = datetime(year, month, day, hour, minute, second - is_leap, tzinfo=UTC)
+    ahead = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+    whole = (local - _EPOCH) // _SECOND - (-ahead if match[8] == "-" else ahead) // _SECOND + is_leap
+    if is_leap and (_EPOCH + timedelta(seconds=whole)).strftime("%d %H:%M:%S") != "01 00:00:00":
+        raise ValueError
+    return (whole * 1_000_000 + int((match[7] or "")[:6].ljust(6, "0"))) / 1_000_000
+
+
+_EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -300,7 +300,7 @@ def _header_faults(headers: Mapping[str, str | None], has_content_type: bool) ->
         pointer, lower = child("/headers", name), name.lower()
         if not _HEADER_NAME.fullmatch(name):
             yield Fault(pointer, "is no header name")
-        elif lower in HOP_BY_HOP or lower in OURS:
+        elif _folded(lower) in HOP_BY_HOP | OURS or (_folded(lower) == "content-type" != lower):
             yield Fault(pointer, "must not be set: kkbida or the connection sets it")
         elif lower in seen:
             yield Fault(pointer, "stands twice")
@@ -311,6 +311,14 @@ def _header_faults(headers: Mapping[str, str | None], has_content_type: bool) ->
         elif value is not None and lower == "content-type":
             yield from TASK_FIELDS["content_type"].shape.faults(value, pointer)
         seen.add(lower)
+
+
+def _folded(name: str) -> str:
+    """A header name in lower case as receivers behind CGI or WSGI (PEP 3333) read it: they tell no `_` from a `-`.
+
+    Some servers fold every character that is no letter or digit.
+    """
+    return re.sub(r"[^0-9a-z]", "-", name)
 
 
 def content_type_faults(value: str | None) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import predecessor
 from chalicelib.errors import IdempotencyConflict, InvalidRequest, TooLarge
 from chalicelib.predecessor import expand, told
 from chalicelib.shape import MapOf, Text
@@ -54,6 +55,22 @@ def test_a_place_without_a_value_is_a_fault(values: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refused:
         expand(f"{HOST}/{{a}}", values)
     assert [fault.pointer for fault in refused.value.faults] == ["/requestParam"]
+
+
+@pytest.mark.parametrize(
+    ("template", "value"), [("/{a}" * 1300, "%" * 200_000), ("/?a={a}&{a}={a}", "x" * 2000), ("/{a}", "x" * 4001)]
+)
+def test_a_url_that_would_be_too_long_is_never_built(
+    template: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predecessor, "quote", pytest.fail)
+    with pytest.raises(InvalidRequest) as refused:
+        expand(HOST + template, {"a": value, "unused": "x" * 100_000})
+    assert [fault.pointer for fault in refused.value.faults] == ["/url"]
+
+
+def test_values_without_a_place_do_not_count() -> None:
+    assert expand(f"{HOST}/{{a}}", {"a": "x" * 4000, "unused": "x" * 100_000}) == f"{HOST}/{'x' * 4000}"
 
 
 def test_whatever_is_refused_is_told_in_both_languages() -> None:

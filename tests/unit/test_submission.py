@@ -316,6 +316,19 @@ def test_a_header_that_is_not_the_callers_to_set_is_refused_in_any_case(name: st
     )
 
 
+@pytest.mark.parametrize(
+    "name", [name.replace("-", "_") for name in FORBIDDEN_HEADERS if "-" in name]
+    + ["Webhook_Signature", "WEBHOOK_ID", "Webhook.Id", "webhook!id", "Content_Type", "content.type"]
+)  # fmt: skip
+def test_a_name_that_a_receiver_behind_wsgi_reads_as_one_of_ours_is_refused(name: str) -> None:
+    assert fault(headers={name: "1"})[1] == "must not be set: kkbida or the connection sets it"
+
+
+@pytest.mark.parametrize("name", ["X_Request_Id", "Webhook_Signatures", "_", "x-webhook_id", "content_types"])
+def test_other_names_may_have_underscores(name: str) -> None:
+    assert read(headers={name: "1"}).headers == {name: "1"}
+
+
 def test_the_forbidden_headers_are_those_of_the_connection_and_our_own() -> None:
     named = {"host", "content-length", "connection", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
     assert named | {"webhook-id", "webhook-timestamp", "webhook-signature", "webhook-attempt"} <= HOP_BY_HOP | OURS
