@@ -121,6 +121,10 @@ class Outbound:
             if failure.kind is not Kind.DNS:
                 raise
 
+    def vetted(self, host: str, seconds: float) -> list[str]:
+        """The addresses of a host that something other than HTTP connects to. Raises SendFailed."""
+        return [str(address) for address in self._vetted(host, Deadline.in_(seconds))]
+
     def _vetted(self, host: str, by: Deadline) -> Sequence[Address]:
         addresses = _literal(host) or self._looked_up(host, by)
         for address in addresses:

@@ -598,18 +598,29 @@ class Letter:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRecipient:
+    """Why one recipient of a letter was refused. `permanent`: it makes no sense to ask for the same soon again."""
+
+    reason: str
+    permanent: bool
+
+
 class Mail(Protocol):
     """The way out for e-mail."""
 
-    def send(self, letter: Letter) -> None:
-        """Hand it to who carries it. Raises SendFailed when that was refused, or no answer came."""
+    def send(self, letter: Letter) -> Mapping[str, RefusedRecipient]:
+        """Hand a letter to the server that carries it: the recipients that it refused; all others were taken.
+
+        Raises SendFailed when the letter was refused as such, or no answer came: then nobody is known to get it.
+        """
         ...
 
 
 class NoMail:
     """No way for e-mail is set up: every letter is refused, with what to do."""
 
-    def send(self, letter: Letter) -> None:  # noqa: ARG002 - see Mail
+    def send(self, letter: Letter) -> Mapping[str, RefusedRecipient]:  # noqa: ARG002 - see Mail
         """Raises SendFailed."""
         raise SendFailed(Kind.REFUSED, "no e-mail is sent from here: set KKBIDA_MAIL_FROM, and KKBIDA_SMTP off AWS")
 

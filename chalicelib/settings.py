@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -63,9 +64,18 @@ def _ports(raw: str) -> frozenset[int]:
 
 
 def _smtp(raw: str) -> str:
-    parts = urlsplit(raw)
-    if raw and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or (parts.port or 25) < 1):
-        raise ValueError("must be smtp://host:port or smtps://host:port")
+    """The URL; what is wrong with it is said without any part of it, since it may hold a password."""
+    try:
+        parts = urlsplit(raw)
+        is_right = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+        is_right = is_right and parts.path in ("", "/") and not parts.query and not parts.fragment
+    except ValueError:
+        is_right = False
+    if raw and not is_right:
+        raise ValueError(
+            "must be smtp://host:port or smtps://host:port, in front of the host user:password@ if the server wants a "
+            "login, each percent-encoded"
+        )
     return raw
 
 
@@ -90,7 +100,7 @@ SETTINGS = (
     Setting("predecessor_api", "1", "0 shuts /api/addTask, by which the predecessor's clients submit.", _flag),
     Setting("console_url", "", "Address of the console, for links in notices.", _text),
     Setting("mail_from", "", "Address that e-mail comes from, which SES must know; empty: none is sent.", _text),
-    Setting("smtp", "", "SMTP server for e-mail, such as smtp://127.0.0.1:25; empty means SES.", _smtp),
+    Setting("smtp", "", "SMTP server for e-mail, such as smtp://user:password@host:587; empty means SES.", _smtp),
     Setting(
         "allow_networks",
         "",
@@ -125,6 +135,15 @@ def written(value: object) -> str:
     if isinstance(value, tuple | frozenset):
         return ",".join(str(part) for part in (value if isinstance(value, tuple) else sorted(value)))
     return str(value)
+
+
+HIDDEN = "***"
+_PASSWORD = re.compile(r"//.*@", re.DOTALL)
+
+
+def masked(text: str) -> str:
+    """The text of a setting without the user and password of a URL in it, whatever characters they have."""
+    return _PASSWORD.sub(f"//{HIDDEN}@", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +210,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         try:
             values[setting.name] = setting.read(raw)
         except ValueError as error:
-            wrong.append(f"{setting.variable}={raw!r}: {error}. {setting.help}")
+            wrong.append(f"{setting.variable}={masked(raw)!r}: {error}. {setting.help}")
     if wrong:
         raise SettingsError("\n".join(wrong))
     return Settings(**values)

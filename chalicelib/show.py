@@ -17,7 +17,7 @@ from chalicelib.errors import Kind, Refusal
 from chalicelib.failures import Group
 from chalicelib.ledger import Ledger
 from chalicelib.operators import MOST_NAME
-from chalicelib.settings import Setting, Settings, written
+from chalicelib.settings import Setting, Settings, masked, written
 from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
 from chalicelib.task import (
     CONTINUE,
@@ -294,6 +294,9 @@ NOTICE = Shown(
         "tasks": Field(OrNull(COUNT), "How many tasks it tells of; null while they gather."),
         "tries": Field(COUNT, "How often the channel took or refused it."),
         "reason": Field(OrNull(TEXT), "Why it was not taken."),
+        "refused": Field(
+            MapOf(shape=TEXT), "Of e-mail: the recipients that were refused, and why; the others have it."
+        ),
         "created_at": Field(TIME, "When it was first owed."),
         "ended_at": Field(OrNull(TIME), "When it was taken, or given up."),
         "next_try_at": Field(OrNull(TIME), "When it is sent, or sent again, if it will be."),
@@ -317,6 +320,7 @@ def _notice(mention: Mention, known: Notice | None, current_round: int) -> dict[
         "tasks": notice.gist.tasks if known else None,
         "tries": notice.tries,
         "reason": "the task was resent before this was told" if overtaken else notice.reason,
+        "refused": dict(notice.refused),
         "created_at": time(mention.created_at),
         "ended_at": time(notice.ended_at),
         "next_try_at": time(notice.due_at) if notice.ended_at is None and not overtaken else None,
@@ -791,12 +795,10 @@ SETTING = Shown(
     },
 )
 
-_PASSWORD = re.compile(r"//[^/@]*@")
-
 
 def setting(it: Setting, settings: Settings) -> dict[str, Json]:
     """A setting and its value."""
-    value = _PASSWORD.sub(f"//{HIDDEN}@", written(getattr(settings, it.name)))
+    value = masked(written(getattr(settings, it.name)))
     return {"name": it.name, "variable": it.variable, "value": value, "default": it.default, "help": it.help}
 
 

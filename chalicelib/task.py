@@ -321,7 +321,8 @@ class Notice:
     """One message to one channel about one or many events, tracked like anything that must arrive.
 
     It exists from the moment on at which it is settled whom it names (`roll`: the store's own note of that).
-    `tries` counts what the channel refused or took, `throttled` how often it had no time: that is no try.
+    `tries` counts what the channel refused or took, `throttled` how often it had no time: that is no try. Of e-mail:
+    `taken` are the recipients that got it, `refused` those that were refused at the last try, and why.
     """
 
     notice_id: str
@@ -338,6 +339,8 @@ class Notice:
     created_at: float
     ended_at: float | None = None
     reason: str | None = None
+    taken: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     expires_at: int | None = None
 
 

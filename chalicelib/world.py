@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -30,25 +31,36 @@ def build(environment: Mapping[str, str]) -> World:
     settings = load(environment)
     clock = SystemClock()
     store, queues, vault = _adapters(settings, clock)
+    http = Outbound(settings)
     return World(
         settings=settings,
         store=store,
         queues=queues,
-        http=Outbound(settings),
+        http=http,
         keyring=DerivedKeys(store, vault, clock),
-        mail=_mail(settings),
+        mail=_mail(settings, http.vetted),
         clock=clock,
         random=SystemRandom(),
     )
 
 
-def _mail(settings: Settings) -> Mail:
+def _mail(settings: Settings, vetted: Callable[[str, float], Sequence[str]]) -> Mail:
     """The way for e-mail that is set up: a server of the operator's own, or SES where kkbida is on AWS."""
     if not settings.mail_from or (settings.embedded and not settings.smtp):
         return NoMail()
-    from chalicelib.mail import SesMail, SmtpMail
+    if settings.smtp:
+        from chalicelib.smtp import SmtpMail
 
-    return SmtpMail(settings) if settings.smtp else SesMail(settings)
+        return SmtpMail(settings, vetted, _client_context)
+    from chalicelib.mail import SesMail
+
+    return SesMail(settings)
+
+
+def _client_context() -> ssl.SSLContext:
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:

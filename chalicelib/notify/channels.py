@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote_plus, unquote
@@ -207,6 +207,11 @@ def is_busy(channel: Channel, reply: Reply) -> bool:
     return is_throttled(channel.kind, reply.status, code, reply.body[:MAX_MESSAGE_BYTES].decode(errors="replace"))
 
 
+def is_too_many(channel: Channel, said: str) -> bool:
+    """Whether a failure that came in words says so."""
+    return is_throttled(channel.kind, 0, None, said)
+
+
 MAX_MESSAGE_BYTES = 2_000
 """Bytes of a reply in which its message is looked for: robots answer in a few hundred."""
 
@@ -223,9 +228,13 @@ def outgoing(channel: Channel, body: str, *, now: float) -> Outgoing:
     )
 
 
-def letter(channel: Channel, subject: str, text: str) -> Letter:
-    """The e-mail that carries a notice. The address of its channel is `mailto:a@example.com,b@example.com`."""
-    return Letter(to=recipients(channel.url), subject=one_line(subject), text=text)
+def letter(channel: Channel, subject: str, text: str, taken: Container[str] = ()) -> Letter:
+    """The e-mail that carries a notice, to those who have not taken it yet.
+
+    The address of its channel is `mailto:a@example.com,b@example.com`.
+    """
+    to = tuple(dict.fromkeys(it for it in recipients(channel.url) if it not in taken))
+    return Letter(to=to, subject=one_line(subject), text=text)
 
 
 MAILTO = "mailto:"

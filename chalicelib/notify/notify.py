@@ -9,8 +9,8 @@ first when it is due sends it; all the others are its net, and only look what be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from chalicelib.errors import LostLease, NotFound, SendFailed
 from chalicelib.notify import channels, gather, pace
 from chalicelib.notify.message import render, render_digest, subject_of
 from chalicelib.notify.throttling import retry_after
-from chalicelib.ports import Message, News, World
+from chalicelib.ports import Letter, Message, News, RefusedRecipient, World
 from chalicelib.task import Channel, Mention, Notice, NoticeStatus, Status, Task, evolve
 
 WAITS = (10, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
@@ -179,7 +179,7 @@ def _send(world: World, notice: Notice, channel: Channel | None) -> Sent:
         body = render(channel, notice.gist.values)
     else:
         body = render_digest(channel, notice.gist, _link(world, channel, notice))
-    return send(world, channel, body, subject_of(notice.gist))
+    return send(world, channel, body, subject_of(notice.gist), notice.taken)
 
 
 def _link(world: World, channel: Channel, notice: Notice) -> str:
@@ -203,6 +203,7 @@ class Ending(StrEnum):
     """What became of one message to a channel."""
 
     TAKEN = "taken"  # it said so
+    PARTLY = "partly"  # some recipients of a letter took it, and some were refused
     REFUSED = "refused"  # it said no, or did not answer
     BUSY = "busy"  # it has too many messages just now
     NOT_YET = "not_yet"  # it was not asked: others have just told it as much as it takes
@@ -211,28 +212,59 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one message, why it was not taken, in one sentence, and the seconds until it may be, if known."""
+    """What became of one message, why it was not taken, in one sentence, and the seconds until it may be, if known.
+
+    Of a letter: who took it, and who was refused.
+    """
 
     ending: Ending
     reason: str | None = None
     wait: float = 0
+    taken: tuple[str, ...] = ()
+    refused: Mapping[str, RefusedRecipient] = field(default_factory=dict)
 
 
-def send(world: World, channel: Channel, body: str, subject: str) -> Sent:
-    """Send one message to a channel, when its pace allows it. Used by the test action too."""
+def send(world: World, channel: Channel, body: str, subject: str, taken: Container[str] = ()) -> Sent:
+    """Send one message to a channel, when its pace allows it. Used by the test action too.
+
+    `taken`: recipients of e-mail that have it already.
+    """
     if wait := pace.take(world, channel):
         return Sent(Ending.NOT_YET, f"the robot was told as much as it takes; there is room in {wait:.0f} s", wait)
     try:
-        return _carry(world, channel, body, subject)
+        if channels.KINDS[channel.kind].by_mail:
+            return _mailed(world, channels.letter(channel, subject, body, taken))
+        return _posted(world, channel, body)
     except SendFailed as failure:
-        return Sent(Ending.REFUSED, failure.detail)
+        return Sent(_refused(channel, failure.detail), failure.detail)
 
 
-def _carry(world: World, channel: Channel, body: str, subject: str) -> Sent:
-    """Put it on its way. Raises SendFailed."""
-    if channels.KINDS[channel.kind].by_mail:
-        world.mail.send(channels.letter(channel, subject, body))
-        return Sent(Ending.TAKEN)
+def _refused(channel: Channel, said: str) -> Ending:
+    """What a failure that came in words means."""
+    return Ending.BUSY if channels.is_too_many(channel, said) else Ending.REFUSED
+
+
+def _mailed(world: World, letter: Letter) -> Sent:
+    """Send a letter. Raises SendFailed."""
+    refused = world.mail.send(letter) if letter.to else {}
+    if not refused:
+        return Sent(Ending.TAKEN, taken=letter.to)
+    listed = "; ".join(f"{who} ({why.reason})" for who, why in refused.items())
+    reason = f"{len(refused)} of {len(letter.to)} recipients were refused: {listed[:MAX_LISTED]}"
+    return Sent(
+        Ending.PARTLY if len(refused) < len(letter.to) else Ending.REFUSED,
+        reason,
+        taken=tuple(it for it in letter.to if it not in refused),
+        refused=refused,
+    )
+
+
+MAX_LISTED = 2_000
+"""Characters of the list of refused recipients in a reason."""
+
+
+def _posted(world: World, channel: Channel, body: str) -> Sent:
+    """Send a request. Raises SendFailed."""
     reply = world.http.send(channels.outgoing(channel, body, now=world.clock.now()))
     reason = channels.refusal(channel, reply)
     if reason is None:
@@ -242,9 +274,20 @@ def _carry(world: World, channel: Channel, body: str, subject: str) -> Sent:
     return Sent(Ending.REFUSED, reason)
 
 
+MAX_PERMANENT_TRIES = 3
+"""Tries of a letter of which only recipients are left that were refused for good: a few, since servers do err."""
+
+
 def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
     """The notice after a try. Pure, but for the dice that keep a crowd of notices from coming back together."""
-    ended = evolve(notice, version=notice.version + 1, lease_until=0, reason=sent.reason)
+    ended = evolve(
+        notice,
+        version=notice.version + 1,
+        lease_until=0,
+        reason=sent.reason,
+        taken=(*notice.taken, *sent.taken),
+        refused={who: why.reason for who, why in sent.refused.items()},
+    )
     if sent.ending is Ending.TAKEN:
         return evolve(ended, status=NoticeStatus.DELIVERED, ended_at=now)
     if sent.ending is Ending.NOT_YET:
@@ -252,9 +295,15 @@ def after(notice: Notice, sent: Sent, *, now: float, random: Random) -> Notice:
     if sent.ending is Ending.BUSY and now - notice.created_at < BUSY_FOR:
         wait = max(min(BUSY_FIRST * 2**notice.throttled, BUSY_MOST) * random.uniform(1, 1.5), sent.wait)
         return evolve(ended, tries=notice.tries - 1, throttled=notice.throttled + 1, due_at=now + wait)
-    if sent.ending is Ending.REFUSED and notice.tries <= len(WAITS):
+    if sent.ending in (Ending.REFUSED, Ending.PARTLY) and notice.tries <= _most_tries(sent):
         return evolve(ended, due_at=now + WAITS[notice.tries - 1] * random.uniform(1, 1.2))
     return evolve(ended, status=NoticeStatus.FAILED, ended_at=now)
+
+
+def _most_tries(sent: Sent) -> int:
+    """After how many tries there is another one."""
+    for_good = sent.refused and all(it.permanent for it in sent.refused.values())
+    return MAX_PERMANENT_TRIES - 1 if for_good else len(WAITS)
 
 
 def _told_of(notice: Notice, sent: Sent) -> None:

@@ -21,7 +21,7 @@ MAX_RETRY_AFTER_SECONDS = 6 * 3600
 _TOO_MANY = re.compile(
     r"too[ _-]?(?:many[ _-]?requests?|many messages|fast|frequent)"
     r"|\b(?:rate|freq(?:uency)?|qps|webhook over)[ _-]?limit|\bfreq out of limit|\bmessage_limit_exceeded"
-    r"|throttl|\bqpslimit|sending rate exceeded|quota exceeded"
+    r"|throttl|\bqpslimit|sending rate exceeded|message quota exceeded|limitexceeded"
     r"|限流|频率|频繁|太快|过快|超限|暂时禁用|被禁用",
     re.IGNORECASE,
 )

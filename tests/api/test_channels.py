@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.announce import announce
+from chalicelib.errors import Kind, SendFailed
 from chalicelib.notify import notify
-from chalicelib.ports import Letter, News, Outgoing, Reply
+from chalicelib.ports import Letter, News, Outgoing, RefusedRecipient, Reply
 from chalicelib.task import Event, Mention
 from tests.house import House, in_turn, reply
 
@@ -383,11 +385,16 @@ def test_who_wants_to_hear_of_breakers_hears_when_one_opens_and_when_it_recovers
 class Post:
     """Takes every letter."""
 
-    def __init__(self) -> None:
+    def __init__(self, *answers: Mapping[str, RefusedRecipient] | SendFailed) -> None:
         self.letters: list[Letter] = []
+        self.answers = list(answers)
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter) -> Mapping[str, RefusedRecipient]:
         self.letters.append(letter)
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, SendFailed):
+            raise answer
+        return answer
 
 
 @pytest.mark.parametrize(
@@ -443,3 +450,75 @@ def test_a_test_takes_its_turn_like_any_notice() -> None:
     tests = [house.call("test_channel", path={"channel_id": channel_id})[1] for _ in range(2)]
     assert tests[0]["delivered"]
     assert tests[1]["reason"] == "the robot was told as much as it takes; there is room in 1 s"
+
+
+BOTH = "ops@example.com,gone@example.com"
+
+
+def mailing(*answers: Mapping[str, RefusedRecipient] | SendFailed) -> tuple[House, Post, str]:
+    house, post = House(), Post(*answers)
+    house.world = replace(house.world, mail=post)
+    house.outside.answers[PARTNER] = in_turn(reply(500, "no"))
+    made = house.call("create_channel", {"kind": "email", "url": f"mailto:{BOTH}", "gather": 0})
+    return house, post, made[1]["channel_id"]
+
+
+GONE = {"gone@example.com": RefusedRecipient("550 5.1.1 no such user", permanent=True)}
+LATER = {"gone@example.com": RefusedRecipient("450 4.2.1 later", permanent=False)}
+
+
+def test_a_refused_recipient_is_shown_and_tried_again_and_the_others_get_no_second_letter() -> None:
+    house, post, _ = mailing(LATER)
+    [notice] = exhausted(house)["notices"]
+    assert (notice["status"], notice["tries"], notice["refused"]) == (
+        "pending",
+        1,
+        {"gone@example.com": "450 4.2.1 later"},
+    )
+    assert notice["reason"] == "1 of 2 recipients were refused: gone@example.com (450 4.2.1 later)"
+    house.pass_time(60)
+    [notice] = house.look(house.call("list_tasks")[1]["tasks"][0]["task_id"])["notices"]
+    assert (notice["status"], notice["tries"], notice["refused"], notice["reason"]) == ("delivered", 2, {}, None)
+    assert [it.to for it in post.letters] == [("ops@example.com", "gone@example.com"), ("gone@example.com",)]
+
+
+def test_a_recipient_that_is_refused_for_good_is_given_up_after_three_tries() -> None:
+    house, post, _ = mailing(GONE, GONE, GONE, GONE)
+    task = exhausted(house)
+    house.pass_time(600)
+    [notice] = house.look(task["task_id"])["notices"]
+    assert (notice["status"], notice["tries"]) == ("failed", 3)
+    assert notice["refused"] == {"gone@example.com": "550 5.1.1 no such user"}
+    assert [it.to for it in post.letters][1:] == [("gone@example.com",)] * 2
+
+
+def test_a_recipient_that_is_refused_for_now_is_tried_as_often_as_any_channel() -> None:
+    house, post, _ = mailing(*[LATER] * 20)
+    task = exhausted(house)
+    house.pass_time(6 * 3600)
+    assert house.look(task["task_id"])["notices"][0]["status"] == "failed"
+    assert len(post.letters) == len(notify.WAITS) + 1
+
+
+def test_a_recipient_that_was_taken_out_of_the_channel_is_owed_nothing() -> None:
+    house, post, channel_id = mailing(LATER)
+    task = exhausted(house)
+    changed = {"kind": "email", "url": "mailto:ops@example.com", "gather": 0}
+    assert house.call("change_channel", changed, path={"channel_id": channel_id})[0] == 200
+    house.pass_time(60)
+    assert house.look(task["task_id"])["notices"][0]["status"] == "delivered"
+    assert len(post.letters) == 1
+
+
+def test_a_test_letter_names_who_was_refused() -> None:
+    house, _, channel_id = mailing(GONE)
+    assert house.call("test_channel", path={"channel_id": channel_id})[1] == {
+        "delivered": False,
+        "reason": "1 of 2 recipients were refused: gone@example.com (550 5.1.1 no such user)",
+    }
+
+
+def test_a_mail_server_that_throttles_costs_no_try() -> None:
+    house, _, _ = mailing(SendFailed(Kind.REPLY, "SES says Throttling: Maximum sending rate exceeded."))
+    [notice] = exhausted(house)["notices"]
+    assert (notice["status"], notice["tries"]) == ("pending", 0)

@@ -152,8 +152,9 @@ def test_every_setting_is_shown_with_its_meaning() -> None:
     assert shown["KKBIDA_OPEN_API"]["value"] == "1"
 
 
-def test_a_password_in_a_setting_is_not_shown() -> None:
-    house = House(KKBIDA_SMTP="smtp://robot:hunter2@mail.example:25")
+@pytest.mark.parametrize("password", ["hunter2", "hunt@er2", "hunter2:@"])
+def test_a_password_in_a_setting_is_not_shown(password: str) -> None:
+    house = House(KKBIDA_SMTP=f"smtp://robot:{password}@mail.example:25")
     shown = {it["variable"]: it["value"] for it in house.call("list_settings")[1]["settings"]}
     assert shown["KKBIDA_SMTP"] == "smtp://***@mail.example:25"
 

@@ -217,7 +217,7 @@ SIMULATED = (
     Mutant(
         "a notice that failed to leave counts as sent",
         NOTIFY,
-        "        return Sent(Ending.REFUSED, failure.detail)",
+        "        return Sent(_refused(channel, failure.detail), failure.detail)",
         "        return Sent(Ending.TAKEN)",
     ),
     # ── final is final ──

@@ -1,24 +1,24 @@
-"""E-mail: what SES is asked for, and what an SMTP server gets."""
+"""E-mail: what SES is asked for, and which way the settings choose. For SMTP see `test_smtp.py`."""
 
 from __future__ import annotations
 
-import email
-import email.policy
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Thread
+from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from chalicelib.errors import SendFailed
-from chalicelib.mail import SesMail, SmtpMail
-from chalicelib.ports import Letter, NoMail
+from chalicelib.mail import SesMail
+from chalicelib.ports import Letter, NoMail, RefusedRecipient
 from chalicelib.settings import Settings, load
+from chalicelib.smtp import SmtpMail
 from chalicelib.world import build
 
 LETTER = Letter(to=("ops@example.com", "dev@example.com"), subject="3 tasks 未送达", text="第一行\n.\nthe end")
@@ -49,8 +49,46 @@ def test_ses_sends_a_letter_from_an_address_that_it_knows() -> None:
 
 @pytest.mark.usefixtures("ses")
 def test_what_ses_refuses_says_why() -> None:
+    refused = SesMail(settings()).send(LETTER)
+    assert refused.keys() == set(LETTER.to)
+    assert all(it.reason.startswith("SES says MessageRejected: ") and it.permanent for it in refused.values())
     with pytest.raises(SendFailed, match=r"SES says MessageRejected: .*kkbida@example\.com"):
-        SesMail(settings()).send(LETTER)
+        SesMail(settings()).send(replace(LETTER, to=LETTER.to[:1]))
+
+
+@pytest.mark.usefixtures("ses")
+def test_a_recipient_that_ses_refuses_does_not_keep_the_others_from_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3.client("sesv2").create_email_identity(EmailIdentity="kkbida@example.com")
+    mail = SesMail(settings())
+    send, gone = mail._ses.send_email, "dev@example.com"
+
+    def send_email(**asked: Any) -> Any:
+        if gone in asked["Destination"]["ToAddresses"]:
+            said = "Email address is not verified."
+            raise ClientError({"Error": {"Code": "MessageRejected", "Message": said}}, "SendEmail")
+        return send(**asked)
+
+    monkeypatch.setattr(mail._ses, "send_email", send_email)
+    refused = mail.send(LETTER)
+    assert refused == {
+        gone: RefusedRecipient("SES says MessageRejected: Email address is not verified.", permanent=True)
+    }
+    sent = ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages
+    assert [it.destinations["ToAddresses"] for it in sent] == [["ops@example.com"]]
+
+
+def test_an_ses_that_throttles_is_asked_no_more_for_this_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    mail, asked = SesMail(settings()), list[object]()
+
+    def send_email(**letter: Any) -> None:
+        asked.append(letter)
+        raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "x"}}, "SendEmail")
+
+    monkeypatch.setattr(mail._ses, "send_email", send_email)
+    with pytest.raises(SendFailed, match="SES says TooManyRequestsException"):
+        mail.send(LETTER)
+    assert len(asked) == 1
 
 
 def test_an_ses_that_does_not_answer_is_no_fault_of_ours() -> None:
@@ -58,85 +96,6 @@ def test_an_ses_that_does_not_answer_is_no_fault_of_ours() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(SendFailed, match="SES does not answer"):
         SesMail(settings(KKBIDA_ENDPOINT=f"http://127.0.0.1:{port}")).send(LETTER)
-
-
-# ── SMTP ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def smtp_server(*offers: str, refuses: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """A server for one letter: its address, and what it was told, line by line."""
-    heard: list[str] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rw", newline="\r\n", encoding="utf-8") as wire:
-            _converse(wire, heard, offers, refuses=refuses)
-
-    server = Thread(target=serve)
-    server.start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", heard
-    finally:
-        server.join(10)
-        listener.close()
-
-
-def _converse(wire: object, heard: list[str], offers: tuple[str, ...], *, refuses: bool) -> None:
-    def say(*lines: str) -> None:
-        wire.write("".join(f"{line}\r\n" for line in lines))  # type: ignore[attr-defined]
-        wire.flush()  # type: ignore[attr-defined]
-
-    say("220 ready")
-    in_data = False
-    for line in wire:  # type: ignore[attr-defined]
-        heard.append(line.rstrip("\r\n"))
-        if in_data:
-            in_data = heard[-1] != "."
-            if not in_data:
-                say("250 taken")
-        elif heard[-1].lower().startswith("ehlo"):
-            say(*(f"250-{offer}" for offer in offers), "250 8BITMIME")
-        elif heard[-1].lower() == "data":
-            in_data = True
-            say("354 go on")
-        elif heard[-1].lower() == "quit":
-            return
-        else:
-            say("550 no" if refuses and heard[-1].lower().startswith("rcpt") else "250 fine")
-
-
-def test_an_smtp_server_gets_the_letter_as_it_was_written() -> None:
-    with smtp_server() as (address, heard):
-        SmtpMail(settings(KKBIDA_SMTP=f"smtp://{address}")).send(LETTER)
-    assert [line for line in heard if line.lower().startswith("rcpt")] == [f"rcpt TO:<{to}>" for to in LETTER.to]
-    raw = "\n".join(line.removeprefix(".") for line in heard[heard.index("data") + 1 : heard.index(".")])
-    got = email.message_from_bytes(raw.encode(), policy=email.policy.default)
-    assert (got["From"], got["To"], got["Subject"]) == (
-        "kkbida@example.com",
-        "ops@example.com, dev@example.com",
-        LETTER.subject,
-    )
-    assert got.get_content().rstrip("\n") == LETTER.text
-
-
-def test_what_an_smtp_server_refuses_is_a_failure() -> None:
-    with smtp_server(refuses=True) as (address, _), pytest.raises(SendFailed, match="SMTPRecipientsRefused"):
-        SmtpMail(settings(KKBIDA_SMTP=f"smtp://{address}")).send(LETTER)
-
-
-def test_a_password_never_goes_in_the_clear() -> None:
-    with smtp_server("AUTH PLAIN") as (address, heard), pytest.raises(SendFailed, match="SMTPNotSupportedError"):
-        SmtpMail(settings(KKBIDA_SMTP=f"smtp://me:hush@{address}")).send(LETTER)
-    assert not any("hush" in line or line.lower().startswith("auth") for line in heard)
-
-
-def test_an_smtp_server_that_is_not_there_is_a_failure() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(SendFailed, match="ConnectionRefusedError"):
-        SmtpMail(settings(KKBIDA_SMTP=f"smtp://127.0.0.1:{port}")).send(LETTER)
 
 
 # ── which of them ────────────────────────────────────────────────────────────────────────────────

@@ -292,6 +292,7 @@ def test_a_notice_shows_its_tries_and_when_the_next_one_is(
         "status": status,
         "tries": 3,
         "reason": "errcode 310000: sign not match",
+        "refused": {},
         "created_at": "2025-12-01T12:00:00.000Z",
         "ended_at": show.time(ended_at),
         "next_try_at": next_try_at,
