@@ -27,6 +27,7 @@
     │   │   └── LastAdmin              last_admin
     │   ├── TooLarge              413  too_large
     │   ├── UnsupportedMediaType  415  unsupported_media_type
+    │   ├── HeadTooLarge          431  head_too_large        the local run only
     │   ├── LockedOut             429  locked_out            carries the seconds to wait
     │   ├── InternalError         500  internal_error
     │   └── Unavailable           503  unavailable           carries the seconds to wait
@@ -250,6 +251,14 @@ class TooLarge(Refusal):
     status = 413
     code = "too_large"
     title = "The request is too large"
+
+
+class HeadTooLarge(Refusal):
+    """The request line and the headers are larger than the local server takes; the detail says how much that is."""
+
+    status = 431
+    code = "head_too_large"
+    title = "The headers of the request are too large"
 
 
 class UnsupportedMediaType(Refusal):

@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from chalice.app import Chalice
 from chalice.local import LocalChalice
-from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
 from chalicelib import api
 from chalicelib.errors import (
     ForeignSite,
+    HeadTooLarge,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -29,8 +29,10 @@ from chalicelib.errors import (
     TooLarge,
 )
 from infra.local import gateway
+from infra.local.connections import MAX_CONNECTIONS, Channel, end_overdue
 from infra.local.context import function
 from infra.local.gateway import Answer, Environ, Match
+from infra.local.request import MAX_HEAD_BYTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -47,8 +49,8 @@ API_SECONDS = 29
 THREADS = 16
 """Requests served at once: a submission mostly waits for its commit, which it shares with others."""
 
-CONNECTIONS = 1000
-"""Connections open at once; more wait in line."""
+SPARE_CONNECTIONS = 1000
+"""Above `MAX_CONNECTIONS`, while the server works for all of those; more wait in line."""
 
 STOP_SECONDS = 5
 """How long running requests may take to end when the server stops."""
@@ -98,10 +100,13 @@ def serving(application: WSGIApplication, listener: socket.socket) -> Iterator[N
         threads=THREADS,
         ident="kkbida",
         max_request_body_size=BODY_LIMIT,
-        connection_limit=CONNECTIONS,
+        max_request_header_size=MAX_HEAD_BYTES,
+        connection_limit=MAX_CONNECTIONS + SPARE_CONNECTIONS,
+        cleanup_interval=1,
         asyncore_use_poll=True,
     )
     server.channel_class = _Channel
+    server.maintenance = lambda _now: end_overdue(server)
     thread = Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:
@@ -125,7 +130,8 @@ class _Refused(ErrorTask):
 
     def execute(self) -> None:
         error: Any = self.request.error  # type: ignore[attr-defined]  # it is a parser; the stubs call it an error
-        status, headers, body = _problem(REFUSALS_OF_WAITRESS.get(error.code, InvalidRequest)(error.body))
+        status, headers, body = _problem(_refusal(error.code, error.body))
+        self.channel.is_refused = True  # type: ignore[attr-defined]  # it is ours
         self.status = _status_line(status)
         self.response_headers = _with_sent_always(headers)
         self.content_length = len(body)
@@ -133,11 +139,14 @@ class _Refused(ErrorTask):
         self.write(body)
 
 
-REFUSALS_OF_WAITRESS = {413: TooLarge, 431: TooLarge, 500: InternalError}
-"""By the status that waitress has for it. All others are requests that break HTTP: 400 and 501, for an encoding."""
+def _refusal(status: int, what: str) -> Refusal:
+    """By the status that waitress has for it. All but these are requests that break HTTP."""
+    if status == http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return HeadTooLarge(f"The request line and the headers have more than {MAX_HEAD_BYTES} bytes.")
+    return {413: TooLarge, 500: InternalError}.get(status, InvalidRequest)(what)
 
 
-class _Channel(HTTPChannel):
+class _Channel(Channel):
     error_task_class = _Refused
 
 

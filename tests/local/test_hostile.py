@@ -84,6 +84,8 @@ def line(request_line: bytes) -> bytes:
     return request_line + b"\r\n" + HEAD + b"\r\n"
 
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
 URL = b'{"url":"http://127.0.0.1:9/"'
 
 HOSTILE = {
@@ -106,7 +108,7 @@ HOSTILE = {
     "a line break in a path": (get(b"/v1/tasks/a%0d%0aX-Evil:%201"), 404),
     "a slash in an id": (get(b"/v1/tasks/..%2f..%2fetc%2fpasswd"), 404),
     "dots in a path": (get(b"/v1/tasks/../../etc/passwd"), 404),
-    "a path that has no end": (get(b"/" + b"a" * 100_000), 404),
+    "a path that has no end": (get(b"/" + b"a" * 100_000), 431),
     "a raw query": (get(b"/v1/tasks?q=\xe9\xff"), 400),
     "a query of nothing but noise": (get(b"/v1/tasks?%00=%ff&&&==&q%zz"), 400),
     "a query of a thousand names": (get(b"/v1/tasks?" + b"&".join(b"a%d=1" % number for number in range(1000))), 400),
@@ -114,13 +116,20 @@ HOSTILE = {
     "a number that JSON has not": (get(b"/v1/tasks?limit=NaN"), 400),
     "a list where a number is asked for": (get(b"/v1/tasks?limit=" + b"[" * 5000), 400),
     # headers
-    "no host": (b"GET /v1/tasks HTTP/1.1\r\nConnection: close\r\n\r\n", 403),
-    "two hosts": (get(b"/v1/tasks", b"Host: evil.example\r\n"), 403),
+    "no host": (b"GET /v1/tasks HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    "two hosts": (get(b"/v1/tasks", b"Host: evil.example\r\n"), 400),
     "a zero byte in a header": (get(b"/v1/tasks", b"X-Evil: a\x00b\r\n"), 400),
     "half a line break in a header": (get(b"/v1/tasks", b"X-Evil: 1\rY: 2\r\n"), 400),
     "a header without a colon": (get(b"/v1/tasks", b"nonsense\r\n"), 400),
     "a space before the colon": (get(b"/v1/tasks", b"Transfer-Encoding : chunked\r\n"), 400),
-    "more headers than are read": (get(b"/v1/tasks", b"X-Evil: " + b"a" * 300_000 + b"\r\n"), 413),
+    "more headers than are read": (get(b"/v1/tasks", b"X-Evil: " + b"a" * 300_000 + b"\r\n"), 431),
+    "a header of nothing but spaces": (get(b"/v1/tasks", b"X-Evil: " + b" " * 200_000 + b"x\r\n"), 431),
+    "headers without end": (get(b"/v1/tasks", *(b"X-Evil-%d: 1\r\n" % number for number in range(5000))), 431),
+    "a header that is folded": (get(b"/v1/tasks", b"X-Evil: a\r\n b\r\n"), 400),
+    "a header without a name": (get(b"/v1/tasks", b": a\r\n"), 400),
+    "HTTP/2": (line(b"GET /v1/tasks HTTP/2.0"), 400),
+    "HTTP/1.2": (b"POST /v1/tasks HTTP/1.2\r\n" + HEAD + JSON + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "no version": (line(b"GET /v1/tasks"), 400),
     "a key that is no text": (post(URL + b"}", JSON, b"Idempotency-Key: \xe9\xff\r\n"), 400),
     "an empty key": (post(URL + b"}", JSON, b"Idempotency-Key:\r\n"), 400),
     # types
@@ -143,6 +152,25 @@ HOSTILE = {
     "more than the API takes": (post(b'"' + b"x" * 1_000_000 + b'"'), 413),
     # how long it is
     "two lengths": (post(b"{}", JSON, b"Content-Length: 3\r\n"), 400),
+    "the same length twice": (post(b"{}", JSON, b"Content-Length: 2\r\n"), 400),
+    "two lengths in one": (chunked(b"{}", b"Content-Length: 2, 2\r\n"), 400),
+    "a length with a sign": (chunked(b"{}", b"Content-Length: +2\r\n"), 400),
+    "a length of digits that are no ASCII": (chunked(b"{}", "Content-Length: ２\r\n".encode()), 400),
+    "a length of thousands of digits": (chunked(b"{}", b"Content-Length: " + b"9" * 5000 + b"\r\n"), 400),
+    "a length and chunks": (chunked(b"2\r\n{}\r\n0\r\n\r\n", b"Content-Length: 2\r\n", CHUNKED), 400),
+    "chunks and a length": (chunked(b"2\r\n{}\r\n0\r\n\r\n", CHUNKED, b"Content-Length: 2\r\n"), 400),
+    "chunks twice": (chunked(b"2\r\n{}\r\n0\r\n\r\n", CHUNKED, CHUNKED), 400),
+    "chunks of chunks": (chunked(b"2\r\n{}\r\n0\r\n\r\n", b"Transfer-Encoding: chunked, chunked\r\n"), 400),
+    "chunks in HTTP/1.0": (b"POST /v1/tasks HTTP/1.0\r\n" + HEAD + JSON + CHUNKED + b"\r\n2\r\n{}\r\n0\r\n\r\n", 400),
+    "a chunk size that ends with a bare newline": (chunked(b"2\n{}\r\n0\r\n\r\n"), 400),
+    "a chunk size with a newline in it": (chunked(b"2\n\r\n{}\r\n0\r\n\r\n"), 400),
+    "a chunk size in hexadecimal by its prefix": (chunked(b"0x2\r\n{}\r\n0\r\n\r\n"), 400),
+    "a chunk size behind a space": (chunked(b" 2\r\n{}\r\n0\r\n\r\n"), 400),
+    "a chunk size of many digits": (chunked(b"0" * 17 + b"2\r\n{}\r\n0\r\n\r\n"), 400),
+    "a chunk size without end": (chunked(b"0" * 100_000), 400),
+    "a chunk extension without end": (chunked(b"2;a=" + b"b" * 100_000), 400),
+    "a trailer without end": (chunked(b"0\r\n" + b"X-Evil: 1\r\n" * 10_000), 400),
+    "an empty line between chunks": (chunked(b"2\r\n{}\r\n\r\n0\r\n\r\n"), 400),
     "a length below zero": (chunked(b"{}", b"Content-Length: -2\r\n"), 400),
     "a length beyond all": (chunked(b"{}", b"Content-Length: 99999999999999999999\r\n"), 413),
     "a length in words": (chunked(b"{}", b"Content-Length: two\r\n"), 400),
