@@ -1,6 +1,7 @@
 // The frame around every page: navigation, search, what is wrong with the connection, and the login.
-import { refresh, refreshed, up } from "./api.js";
+import { Problem, refresh, refreshed, up } from "./api.js";
 import { Announcements } from "./components/announce.js";
+import { Guarded, Loading, Page, Refusal } from "./components/bits.js";
 import { Help, useShortcuts } from "./components/keys.js";
 import { Navigation } from "./components/navigation.js";
 import { Search, Tools } from "./components/tools.js";
@@ -25,13 +26,14 @@ const PAGES = [
   "waiting",
 ];
 
-/** `ready`: a promise that is kept once it is known who is here. */
-export function App({ ready }) {
+/** `ready`: a promise that is kept once it is known who is here. `trouble`: why it is not known yet. */
+export function App({ ready, trouble }) {
   language.use();
   const [settled, setSettled] = useState(false);
   useEffect(() => void ready.then(() => setSettled(true)), []);
   const who = session.use();
-  if (!settled) return html`<${Down} />`;
+  const problem = trouble.use();
+  if (!settled) return html`<${Down} /><main class="login"><${Refusal} problem=${problem} /><${Loading} waiting=${!problem} /></main>`;
   return who ? html`<${Frame} />` : html`<${Down} /><${Login} /><${Announcements} />`;
 }
 
@@ -59,8 +61,17 @@ function Frame() {
 /** The page of a place. A task of its own is another page than the list. */
 function Shown({ parts }) {
   const name = pageOf(parts);
-  const Found = usePage(name);
-  return Found && html`<${Found} key=${parts.join("/")} id=${parts[1]} />`;
+  const { component: Found, again } = usePage(name);
+  if (!Found) return html`<${Loading} waiting=${!again} />${again && html`<${Missing} name=${name} again=${again} />`}`;
+  const key = parts.join("/");
+  return html`<${Guarded} key=${key} of=${key} again=${refresh}>${() => html`<${Found} id=${parts[1]} />`}</${Guarded}>`;
+}
+
+/** A page whose file did not come, or is none. */
+function Missing({ name, again }) {
+  return html`<${Page} title=${t(`${name}.title`)}>
+    <${Refusal} problem=${new Problem({ code: "no_page" })} again=${again} />
+  </${Page}>`;
 }
 
 export function pageOf([name = "overview", id, ...rest]) {
@@ -68,24 +79,32 @@ export function pageOf([name = "overview", id, ...rest]) {
   return id ? "task" : name;
 }
 
-/** The module of a page; the browser keeps it. */
-export function fetchPage(name) {
-  return import(`./pages/${name}.js`);
+/** The module of a page; the browser keeps it, and of one that failed it keeps that: another try has another address. */
+export function fetchPage(name, tries = 0) {
+  return import(`./pages/${name}.js${tries ? `?${tries}` : ""}`);
 }
 
-/** The component of a page, which is fetched when somebody goes there first; null until it has come. */
+let tries = 0;
+
+/** The component of a page, which is fetched when somebody goes there first; null until it has come. `again`: if it did not. */
 function usePage(name) {
-  const [page, setPage] = useState({ name: null, component: null });
+  const [page, setPage] = useState({ name: null, component: null, failed: false });
   const pulse = refreshed.use();
+  const there = page.name === name ? page : { component: null, failed: false };
   useEffect(() => {
+    if (there.component) return undefined;
     let wanted = true;
-    fetchPage(name).then(
-      (module) => wanted && setPage({ name, component: module.default }),
-      () => up.set(false),
+    const show = (component) => wanted && setPage({ name, component, failed: !component });
+    fetchPage(name, tries).then(
+      (module) => show(module.default),
+      () => {
+        tries += 1;
+        show(null);
+      },
     );
     return () => (wanted = false);
   }, [name, pulse]);
-  return page.name === name ? page.component : null;
+  return { component: there.component, again: there.failed ? refresh : null };
 }
 
 function skip(event) {
@@ -105,8 +124,13 @@ function Down() {
   return html`<div role="alert">${!answers && html`<p class="down">${t("down", { n: AGAIN })}</p>`}</div>`;
 }
 
+let knocks = false;
+
 async function knock() {
-  const reply = await fetch("v1/health", { cache: "no-store" }).catch(() => null);
+  if (knocks) return;
+  knocks = true;
+  const reply = await fetch("v1/health", { cache: "no-store", redirect: "manual" }).catch(() => null);
+  knocks = false;
   if (!reply?.headers.get("Content-Type")?.includes("json")) return;
   up.set(true);
   refresh();

@@ -11,3 +11,11 @@ function chosen() {
     return null; // storage is forbidden
   }
 }
+
+// Until the console is drawn, a file that did not come, or is none, would leave the page blank.
+addEventListener("error", showBroken, true);
+addEventListener("unhandledrejection", showBroken);
+
+function showBroken() {
+  document.getElementById("broken")?.removeAttribute("hidden");
+}

@@ -10,7 +10,7 @@ export const language = watched("en");
 
 let words = {};
 
-/** Show that language from now on. */
+/** Show that language from now on. Raises TypeError or SyntaxError when its words do not come. */
 export async function speak(wanted) {
   const [ours, theirs] = await Promise.all([
     textsOf(`locales/${wanted}.json`),
@@ -24,12 +24,14 @@ export async function speak(wanted) {
 
 async function textsOf(path) {
   const reply = await fetch(path);
+  if (!reply.ok) throw new TypeError(`${path}: ${reply.status}`);
   return reply.json();
 }
 
-export function chooseLanguage(wanted) {
+/** Show that language, and remember it once its words are there. */
+export async function chooseLanguage(wanted) {
+  await speak(wanted);
   remember("language", wanted);
-  return speak(wanted);
 }
 
 /** What was chosen, else the first language of the browser that we speak. */

@@ -1,4 +1,6 @@
 // The URL is the state: `#/tasks/some-id?attempt=1.3`. Reload, back and a link in a chat lead to the same view.
+import { noteFocus } from "./focus.js";
+import { given } from "./given.js";
 import { watched } from "./watched.js";
 
 /** @typedef {{parts: string[], query: Record<string, string>}} Place */
@@ -20,12 +22,14 @@ function decoded(part) {
 
 export const place = watched(read(location.hash));
 
-addEventListener("hashchange", () => place.set(read(location.hash)));
+addEventListener("hashchange", () => {
+  noteFocus();
+  place.set(read(location.hash));
+});
 
 /** The link to a view: `to(["tasks", id], {attempt: "1.3"})`. Empty members of the query are left out. */
 export function to(parts, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  const search = new URLSearchParams(given).toString();
+  const search = new URLSearchParams(given(query)).toString();
   return `#/${parts.map(encodeURIComponent).join("/")}${search && `?${search}`}`;
 }
 

@@ -5,9 +5,6 @@ import { watched } from "./watched.js";
 /** @typedef {"submit" | "read" | "resend" | "watch" | "operate" | "admin"} Right */
 /** @typedef {{kind: string, name: string, role: string | null, rights: Right[], csrf_token: string | null}} Session */
 
-const ALL_RIGHTS = ["submit", "read", "resend", "watch", "operate", "admin"];
-const ANYONE = { kind: "anyone", name: "", role: null, rights: ALL_RIGHTS, csrf_token: null };
-
 /** @type {ReturnType<typeof watched<Session | null>>} null: nobody has logged in */
 export const session = watched(null);
 
@@ -15,35 +12,43 @@ export const session = watched(null);
 export const expired = watched(false);
 
 guard.token = () => session.get()?.csrf_token ?? null;
-guard.turnedAway = (code) => (code === "csrf" ? whoAmI() : expired.set(session.get() !== null));
+guard.turnedAway = (code) => (code === "csrf" ? whoAmI().catch(() => {}) : expired.set(session.get() !== null));
 
-/** Find out who is here. An API that is older than logins needs none. */
+/** Counts the questions of who is here: the answer to an older one says nothing. */
+let asked = 0;
+
+function begin(who) {
+  asked += 1;
+  session.set(who);
+}
+
+/** Find out who is here. Raises a Problem, with status 401 when nobody has logged in. */
 export async function whoAmI() {
-  try {
-    const who = await get("v1/me");
-    session.set({ ...who, name: who.name.replace(/^operator:/, "") });
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    if (problem.status === 404) session.set(ANYONE);
-    if (problem.code === "offline") throw problem;
-  }
+  const mine = (asked += 1);
+  const who = await get("v1/me", {}, undefined, ["name", "rights[]"]);
+  if (mine === asked) begin({ ...who, name: String(who.name).replace(/^operator:/, "") });
+}
+
+/** Whether a problem says that nobody has logged in. */
+export function isNobody(problem) {
+  return problem instanceof Problem && ["unauthorized", "session_over"].includes(problem.code);
 }
 
 export async function logIn(name, password) {
-  await post("v1/login", { name, password });
+  await post("v1/login", { name, password }, ["csrf_token"]);
   await whoAmI();
   expired.set(false);
   refresh();
 }
 
 export async function logOut() {
-  await ask("POST", "v1/logout");
-  session.set(null);
+  await ask("POST", "v1/logout", { has: null });
+  begin(null);
 }
 
 /** All other sessions end with it; this one goes on, with another token. */
 export async function changePassword(passwords) {
-  await post("v1/me/password", passwords);
+  await post("v1/me/password", passwords, null);
   await whoAmI();
 }
 

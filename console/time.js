@@ -77,14 +77,21 @@ export function size(bytes) {
 
 /** What `<input type=datetime-local>` shows of a time, in the reader's zone. */
 export function toInput(time) {
-  if (!time || Number.isNaN(Date.parse(time))) return "";
-  const moment = new Date(time);
-  return new Date(moment - moment.getTimezoneOffset() * MINUTE * 1000).toISOString().slice(0, 16);
+  const moment = new Date(time || NaN);
+  const shown = new Date(moment - moment.getTimezoneOffset() * MINUTE * 1000);
+  return isWritable(moment) && isWritable(shown) ? shown.toISOString().slice(0, 16) : "";
 }
 
-/** The moment that such an input means; "" for none. */
+/** The moment that such an input means; "" for none, null for one that does not exist, or that the API cannot write. */
 export function fromInput(value) {
-  return value ? new Date(value).toISOString() : "";
+  if (!value) return "";
+  const moment = new Date(value);
+  return isWritable(moment) && toInput(moment) === value.slice(0, 16) ? moment.toISOString() : null;
+}
+
+/** Whether RFC 3339 has a form for a moment: a year has four digits. */
+function isWritable(moment) {
+  return moment.getTime() >= Date.parse("0001-01-01T00:00:00Z") && moment.getTime() < Date.parse("+010000-01-01T00:00:00Z");
 }
 
 /** So many seconds ago, as the API takes it: on the whole minute, so that a reload asks the same. */

@@ -23,7 +23,7 @@ export function legal(task) {
 
 /** @param {Action} action */
 export function act(task_id, action) {
-  return post(`v1/tasks/${encodeURIComponent(task_id)}/${action}`);
+  return post(`v1/tasks/${encodeURIComponent(task_id)}/${action}`, {}, ["task_id"]);
 }
 
 /** A button for one action. `refused` is told why it was not done. */

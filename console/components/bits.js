@@ -1,8 +1,10 @@
 // The small things that every page uses.
+import { isFocusFree } from "../focus.js";
 import { language, speaks, t } from "../i18n.js";
 import { told } from "../said.js";
 import { duration, exact, relative, useNow } from "../time.js";
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { Problem } from "../api.js";
+import { html, useEffect, useErrorBoundary, useRef, useState } from "../vendor/htm-preact.js";
 import { say } from "./announce.js";
 import { Icon } from "./icon.js";
 
@@ -90,7 +92,7 @@ let first = true;
 export function Page({ title, aside, children }) {
   const heading = useRef(null);
   useEffect(() => {
-    if (!first) heading.current.focus();
+    if (!first && isFocusFree()) heading.current.focus();
     first = false;
   }, []);
   useEffect(() => {
@@ -99,18 +101,47 @@ export function Page({ title, aside, children }) {
   return html`<header class="title"><h1 tabindex="-1" ref=${heading}>${title}</h1><div class="aside">${aside}</div></header>${children}`;
 }
 
-/** Why something was refused, where it happened. That the API is down is said at the top of the page. */
-export function Refusal({ problem }) {
-  if (!problem || problem.code === "offline") return null;
+/** Why something was refused, or what came instead of an answer, where it happened; and `again`, if there is no other button. */
+export function Refusal({ problem, again }) {
+  if (!problem) return null;
   return html`<div class="refusal" role="alert">
     <p><strong>${problem.meaning}</strong></p>
-    ${problem.detail && html`<p><${Said} text=${problem.detail} /></p>`}
+    <${Detail} of=${problem} />
     ${
       problem.errors.length > 0 &&
       html`<ul>${problem.errors.map((fault) => html`<li><code>${fault.pointer}</code> <${Said} text=${fault.detail} /></li>`)}</ul>`
     }
     ${problem.retryAfter && html`<p>${t("problem.retry_after", { wait: duration(problem.retryAfter) })}</p>`}
+    ${again && html`<p><button type="button" onClick=${again}>${t("again")}</button></p>`}
   </div>`;
+}
+
+/** What is wrong in this very case; or the beginning of an answer that is not kkbida's. */
+export function Detail({ of: { detail, received } }) {
+  if (received) return html`<p><${Foreign} text=${received} /></p>`;
+  return detail && html`<p><${Said} text=${detail} /></p>`;
+}
+
+/**
+ * Shows `children(of)`. When that cannot be shown, since an answer has another shape than kkbida's, it says so and offers to
+ * look again; another `of` is shown anew.
+ */
+export function Guarded({ of, again, children }) {
+  const [error, reset] = useErrorBoundary((fault) => console.error(fault));
+  const failed = useRef(undefined);
+  if (error) failed.current ??= { of };
+  useEffect(() => {
+    if (!failed.current || failed.current.of === of) return;
+    failed.current = undefined;
+    reset();
+  }, [of]);
+  if (error) return html`<${Refusal} problem=${new Problem({ code: "unintelligible" })} again=${again} />`;
+  return html`<${Shows} of=${of} with=${children} />`;
+}
+
+/** A component of its own, so that what is thrown while it is drawn reaches the one above. */
+function Shows({ of, with: draw }) {
+  return draw(of);
 }
 
 /** One of the three empty states: nothing yet, no match, all is well. */
@@ -124,9 +155,16 @@ export function Empty({ kind, title, children }) {
 
 /** What a loaded thing looks like until it is there. `children` is a function of what was loaded. */
 export function Loaded({ from, children }) {
-  const slow = useSlowness(from.data === undefined && !from.problem);
-  return html`<${Refusal} problem=${from.problem} />
-    ${from.data !== undefined ? children(from.data) : slow && html`<p class="loading">${t("loading")}</p>`}`;
+  const { data, problem, again } = from;
+  const isSaidAbove = problem?.code === "offline" && data !== undefined; // what was there stays, and the top of the page says it
+  return html`<${Refusal} problem=${isSaidAbove ? null : problem} again=${again} />
+    ${data !== undefined ? html`<${Guarded} of=${data} again=${again}>${children}</${Guarded}>` : html`<${Loading} waiting=${!problem} />`}`;
+}
+
+/** A word for who waits, once that has lasted long enough to be worth it. */
+export function Loading({ waiting = true }) {
+  const slow = useSlowness(waiting);
+  return slow && html`<p class="loading" role="status">${t("loading")}</p>`;
 }
 
 /** Whether something has lasted long enough to be worth a word. */

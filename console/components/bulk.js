@@ -35,9 +35,9 @@ export function ResendMany({ which, begun = () => {}, onClose }) {
 }
 
 function Ask({ which, begin, onClose }) {
-  const count = useLoaded(() => post("v1/resends", { ...which, dry_run: true }), []);
+  const count = useLoaded((signal) => ask("POST", "v1/resends", { body: { ...which, dry_run: true }, signal, has: ["count"] }), []);
   const { values, bind } = useForm({ rate: "10" });
-  const action = useAction(() => post("v1/resends", { ...which, rate: Number(values.rate) }));
+  const action = useAction(() => post("v1/resends", { ...which, rate: Number(values.rate) }, ["resend_id"]));
   const submit = async (event) => {
     event.preventDefault();
     const begun = await action.run();
@@ -82,8 +82,8 @@ export function wordOf(name, value) {
 
 /** How far it is. To close the dialog does not stop it. */
 function Progress({ title, id, onClose }) {
-  const found = useLoaded((signal) => get(`v1/resends/${id}`, {}, signal), [], 1);
-  const stop = useAction(() => ask("DELETE", `v1/resends/${id}`));
+  const found = useLoaded((signal) => get(`v1/resends/${id}`, {}, signal, ["resend_id"]), [], 1);
+  const stop = useAction(() => ask("DELETE", `v1/resends/${id}`, { has: ["resend_id"] }));
   const halt = async () => {
     await stop.run();
     found.again();

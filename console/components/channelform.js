@@ -1,10 +1,11 @@
 // Making or changing a channel: paste the address, and what sort it is shows itself.
-import { ask, post } from "../api.js";
+import { ask } from "../api.js";
+import { given } from "../given.js";
 import { t } from "../i18n.js";
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { useAction } from "../work.js";
+import { html, useRef } from "../vendor/htm-preact.js";
+import { useAction, useLoaded } from "../work.js";
 import { say } from "./announce.js";
-import { Raw, Refusal } from "./bits.js";
+import { Loaded, Raw, Refusal } from "./bits.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { Check, Checks, Input, Select, names, useForm } from "./fields.js";
 
@@ -39,7 +40,7 @@ export function kindOf(url) {
 }
 
 function fromChannel(channel) {
-  const given = {
+  const first = {
     kind: "webhook",
     memo: "",
     template: "",
@@ -52,28 +53,25 @@ function fromChannel(channel) {
     ...channel,
   };
   return {
-    ...given,
+    ...first,
     url: "",
     secret: "",
-    gather: String(given.gather),
-    source_apps: given.source_apps.join(", "),
-    target_apps: given.target_apps.join(", "),
+    gather: String(first.gather),
+    source_apps: first.source_apps.join(", "),
+    target_apps: first.target_apps.join(", "),
   };
 }
 
 /** What is sent. An address or a secret that is left empty stays as it was. */
 function toChannel(values) {
   const { kind, memo, template, events, enabled, url, secret, content_type } = values;
-  const given = Object.fromEntries(
-    Object.entries({ url: url.trim(), secret, content_type }).filter(([, value]) => value),
-  );
   return {
     kind,
     memo,
     template,
     events,
     enabled,
-    ...given,
+    ...given({ url: url.trim(), secret, content_type }),
     gather: Number(values.gather),
     source_apps: names(values.source_apps),
     target_apps: names(values.target_apps),
@@ -86,7 +84,7 @@ export function ChannelForm({ channel, onDone, onClose }) {
   const form = useForm(fromChannel(channel));
   const { values, bind } = form;
   const action = useAction(() =>
-    id ? ask("PUT", `v1/channels/${id}`, { body: toChannel(values) }) : post("v1/channels", toChannel(values)),
+    ask(id ? "PUT" : "POST", id ? `v1/channels/${id}` : "v1/channels", { body: toChannel(values), has: ["channel_id"] }),
   );
   const submit = async (event) => {
     event.preventDefault();
@@ -208,15 +206,15 @@ const PAUSE = 400;
 
 /** What would be sent of a task, as the API fills it in; or what is wrong with the template. */
 function Preview({ values: { kind, template, content_type } }) {
-  const [text, setText] = useState("");
-  const preview = useAction(() =>
-    post("v1/channels/preview", { kind, template, ...(content_type ? { content_type } : {}) }),
-  );
-  useEffect(() => {
-    const timer = setTimeout(async () => setText((await preview.run())?.text ?? ""), PAUSE);
-    return () => clearTimeout(timer);
-  }, [kind, template, content_type]);
+  const body = given({ kind, template, content_type });
+  const load = async (signal) => {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    signal.throwIfAborted();
+    return ask("POST", "v1/channels/preview", { body, signal, has: ["text"] });
+  };
+  const preview = useLoaded(load, [body], 0, { keeps: true });
   return html`<h3>${t("channels.preview")}</h3>
-    <${Refusal} problem=${preview.problem} />
-    ${text && html`<${Raw} text=${text} label=${t("channels.preview")} />`}`;
+    <${Loaded} from=${preview}>
+      ${({ text }) => text && html`<${Raw} text=${text} label=${t("channels.preview")} />`}
+    </${Loaded}>`;
 }

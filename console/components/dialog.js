@@ -1,6 +1,6 @@
 // Dialogs, by the browser's own <dialog>: it keeps the keyboard inside, closes on Escape and gives the focus back.
 import { t } from "../i18n.js";
-import { html, useEffect, useLayoutEffect, useRef } from "../vendor/htm-preact.js";
+import { html, useLayoutEffect, useRef } from "../vendor/htm-preact.js";
 import { useAction, useId } from "../work.js";
 import { Refusal } from "./bits.js";
 import { Icon } from "./icon.js";
@@ -72,7 +72,5 @@ export function Secret({ title, note, values, onClose }) {
 }
 
 function Shown({ text }) {
-  const button = useRef(null);
-  useEffect(() => button.current.focus(), []);
-  return html`<button type="button" ref=${button} onClick=${() => navigator.clipboard.writeText(text)}>${t("copy")}</button>`;
+  return html`<button type="button" autofocus onClick=${() => navigator.clipboard.writeText(text)}>${t("copy")}</button>`;
 }

@@ -22,7 +22,7 @@ export function EditAndResend({ task, onDone, onClose }) {
   };
   const { values, bind } = useForm(first);
   const action = useAction(() =>
-    ask("POST", `v1/tasks/${task.task_id}/resend`, { text: object(changes(first, values, task)) }),
+    ask("POST", `v1/tasks/${task.task_id}/resend`, { text: object(changes(first, values, task)), has: ["task_id"] }),
   );
   const submit = async (event) => {
     event.preventDefault();

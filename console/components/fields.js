@@ -1,6 +1,6 @@
 // Parts of forms: each has a label, says what it wants, and shows the fault that the API found in it.
 import { t } from "../i18n.js";
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { useId } from "../work.js";
 import { Said } from "./bits.js";
 
@@ -15,10 +15,25 @@ export function useForm(first) {
   return { values, set, bind };
 }
 
-/** A line of text, or many (`rows`). `of`: from `bind`. `problem`: the refusal whose fault at `/name` is shown here. */
-export function Input({ of, label, hint, problem, rows, mono, pointer = `/${of.name}`, ...rest }) {
+/** A form whose values are in the URL: what changes there changes here, and what is being written stays. */
+export function useUrlForm(values) {
+  const form = useForm(values);
+  const before = useRef(values);
+  useLayoutEffect(() => {
+    const changed = Object.entries(values).filter(([name, value]) => value !== before.current[name]);
+    before.current = values;
+    if (changed.length) form.set(Object.fromEntries(changed));
+  });
+  return form;
+}
+
+/**
+ * A line of text, or many (`rows`). `of`: from `bind`. `problem`: the refusal whose fault at `/name` is shown here, unless
+ * there is a `fault` already.
+ */
+export function Input({ of, label, hint, problem, fault: ours, rows, mono, pointer = `/${of.name}`, ...rest }) {
   const id = useId();
-  const fault = problem?.faultAt(pointer);
+  const fault = ours ?? problem?.faultAt(pointer);
   const shared = {
     id,
     name: of.name,
@@ -32,7 +47,7 @@ export function Input({ of, label, hint, problem, rows, mono, pointer = `/${of.n
   return html`<div class="field">
     <label for=${id}>${label}${rest.required && html` <span class="required">${t("required")}</span>`}</label>
     ${rows ? html`<textarea rows=${rows} spellcheck=${false} ...${shared} />` : html`<input ...${shared} />`}
-    ${(hint || fault) && html`<p class="hint" id="${id}-says">${fault ? html`<span class="fault"><${Said} text=${fault} /></span>` : hint}</p>`}
+    ${(hint || fault) && html`<p class="hint" id="${id}-says">${fault ? html`<span class="fault" role=${ours ? "alert" : null}><${Said} text=${fault} /></span>` : hint}</p>`}
   </div>`;
 }
 

@@ -1,36 +1,55 @@
 // The keyboard: what each key does, and the dialog that says so.
 import { refresh } from "../api.js";
+import { writes } from "../focus.js";
 import { t } from "../i18n.js";
-import { html, useEffect } from "../vendor/htm-preact.js";
+import { html, useLayoutEffect } from "../vendor/htm-preact.js";
 import { say } from "./announce.js";
 import { Dialog } from "./dialog.js";
 
 const KEYS = ["/", "r", "j", "k", "Enter", "x", "?", "Esc"];
 
+const MAX_EARLY = 200;
+
+/** Keys that were pressed before there was a page; null once there is one. */
+let early = [];
+
+addEventListener("keydown", keep);
+
+function keep(event) {
+  if (isShortcut(event) && early.length < MAX_EARLY) early.push(event.key);
+}
+
+/** What was pressed before the page was there, once: from then on the page listens itself. */
+export function takeEarlyKeys() {
+  removeEventListener("keydown", keep);
+  return early.splice(0);
+}
+
+function isShortcut(event) {
+  return !(event.ctrlKey || event.metaKey || event.altKey || writes(event.target));
+}
+
 /** Listen as long as the frame is there. Keys of one who writes, or together with Ctrl, are left alone. */
 export function useShortcuts(help) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const does = { "/": search, r: lookAgain, "?": help, j: () => step(1), k: () => step(-1), x: tick };
     const listen = (event) => {
-      if (
-        event.ctrlKey ||
-        event.metaKey ||
-        event.altKey ||
-        writes(event.target) ||
-        document.querySelector("dialog[open]")
-      )
-        return;
-      if (!Object.hasOwn(does, event.key)) return;
+      if (!isShortcut(event) || document.querySelector("dialog[open]") || !Object.hasOwn(does, event.key)) return;
       event.preventDefault();
       does[event.key]();
     };
     addEventListener("keydown", listen);
+    takeEarlyKeys().forEach((key) => (writes(document.activeElement) ? write(key) : does[key]?.()));
     return () => removeEventListener("keydown", listen);
   }, []);
 }
 
-function writes(element) {
-  return element.matches("input:not([type=checkbox]), textarea, select");
+/** A key that was meant for the search, which was not there yet. */
+function write(key) {
+  const field = document.activeElement;
+  if (key === "Enter") field.form.requestSubmit();
+  else if (key === "Backspace") field.value = field.value.slice(0, -1);
+  else if (key.length === 1) field.value += key;
 }
 
 function search() {

@@ -14,7 +14,7 @@ async function load(query, signal) {
   let cursor = query.cursor ?? "";
   const tasks = [];
   for (let look = 0; look < LOOKS; look += 1) {
-    const page = await get("v1/tasks", { ...query, limit, cursor }, signal);
+    const page = await get("v1/tasks", { ...query, limit, cursor }, signal, ["tasks[]", "cursor"]);
     tasks.push(...page.tasks);
     cursor = page.cursor;
     if (!cursor || tasks.length >= limit / 2) break;
@@ -30,11 +30,13 @@ export function useLiveTasks(query) {
   const [, draw] = useState(0);
   const fresh = page.data?.asked === asked ? page.data : undefined;
   useEffect(() => {
-    if (!fresh) return;
+    if (!fresh) return undefined;
+    const control = new AbortController();
     if (shown.current.asked !== asked) shown.current = { asked, rows: fresh.tasks };
     else shown.current = { asked, rows: anew(shown.current.rows, fresh) };
     draw((count) => count + 1);
-    follow(shown.current.rows, draw);
+    follow(shown.current.rows, draw, control.signal);
+    return () => control.abort();
   }, [fresh]);
   const current = shown.current.asked === asked;
   const rows = current ? shown.current.rows : [];
@@ -65,11 +67,12 @@ export function arrivals(rows, tasks) {
 }
 
 /** Find out, once each, where the tasks stand that have left the list. */
-async function follow(rows, draw) {
+async function follow(rows, draw, signal) {
   const missed = rows.filter((row) => row.gone && !row.followed).slice(0, MOST_MISSED);
   for (const row of missed) {
+    const task = await get(`v1/tasks/${row.task_id}`, {}, signal, ["status"]).catch(() => null);
+    if (signal.aborted) return;
     row.followed = true;
-    const task = await get(`v1/tasks/${row.task_id}`).catch(() => null);
     if (!task) continue;
     const { status, held, scheduled, next_try_at, attempts_made, last_reason } = task;
     Object.assign(row, { status, held, scheduled, next_try_at, attempts_made, last_reason });

@@ -5,6 +5,7 @@ import { expired, isOperator, logOut, may, session } from "../session.js";
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { place } from "../router.js";
 import { useAction } from "../work.js";
+import { Refusal } from "./bits.js";
 import { Icon } from "./icon.js";
 import { Password } from "./password.js";
 
@@ -80,6 +81,7 @@ function Who() {
       <button type="button" onClick=${() => setAsked(true)}>${t("password.change")}</button>
       <button type="button" disabled=${leave.busy || expired.get()} onClick=${leave.run}>${t("logout")}</button>
     </div>
+    <${Refusal} problem=${leave.problem} />
     ${asked && html`<${Password} onClose=${() => setAsked(false)} />`}
   </div>`;
 }

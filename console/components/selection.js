@@ -1,10 +1,11 @@
 // Which rows of a list are ticked. Another list begins with none.
-import { useEffect, useState } from "../vendor/htm-preact.js";
+import { useState } from "../vendor/htm-preact.js";
 
 /** @returns {{ids: Set<string>, toggle: (id: string, on: boolean) => void, all: (on: boolean) => void, whole: boolean}} */
 export function useSelection(rows, list) {
-  const [ids, setIds] = useState(new Set());
-  useEffect(() => setIds(new Set()), [list]);
+  const [ticked, setTicked] = useState({ list, ids: new Set() });
+  const ids = ticked.list === list ? ticked.ids : new Set();
+  const setIds = (next) => setTicked({ list, ids: next });
   const there = rows.filter((row) => !row.gone).map((row) => row.task_id);
   const toggle = (id, on) => {
     const next = new Set(ids);

@@ -6,7 +6,7 @@ import { place, to } from "../router.js";
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { act, legal } from "./actions.js";
 import { say } from "./announce.js";
-import { Said } from "./bits.js";
+import { Detail } from "./bits.js";
 import { isSievable, ResendMany } from "./bulk.js";
 
 const AT_ONCE = 4;
@@ -87,7 +87,7 @@ function Refused({ refused }) {
       ${refused.map(
         ([task, problem]) => html`<li key=${task.task_id}>
           <a href=${to(["tasks", task.task_id])}><code>${task.task_id}</code></a> ${problem.meaning}
-          ${problem.detail && html` <${Said} text=${problem.detail} />`}
+          <${Detail} of=${problem} />
         </li>`,
       )}
     </ul>`;

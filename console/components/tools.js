@@ -4,6 +4,7 @@ import { LANGUAGES, chooseLanguage, language, t } from "../i18n.js";
 import { go } from "../router.js";
 import { switchTheme, theme } from "../theme.js";
 import { html } from "../vendor/htm-preact.js";
+import { say } from "./announce.js";
 import { Icon } from "./icon.js";
 
 const TASK_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -59,7 +60,8 @@ function HelpButton({ help }) {
 /** The other language, in its own word, so that who cannot read this one finds it. */
 export function ChooseLanguage() {
   const other = Object.keys(LANGUAGES).find((name) => name !== language.get());
-  return html`<button type="button" class="quiet" lang=${other} onClick=${() => chooseLanguage(other)}>${LANGUAGES[other]}</button>`;
+  const choose = () => chooseLanguage(other).catch(() => say(t("language.failed")));
+  return html`<button type="button" class="quiet" lang=${other} onClick=${choose}>${LANGUAGES[other]}</button>`;
 }
 
 export function ChooseTheme() {

@@ -1,14 +1,14 @@
 // The audit trail: who did what, on what, from where, when, with what result.
 import { get } from "../api.js";
 import { Badge, Empty, Loaded, None, Page, When } from "../components/bits.js";
-import { Input, useForm } from "../components/fields.js";
+import { Input, useUrlForm } from "../components/fields.js";
 import { Paging } from "../components/paging.js";
+import { Period, periodOf, usePeriod } from "../components/period.js";
 import { Table } from "../components/table.js";
 import { Details, actionWord } from "../components/taskparts.js";
 import { speaks, t } from "../i18n.js";
 import { change, here, place, to } from "../router.js";
-import { fromInput, toInput } from "../time.js";
-import { html, useEffect } from "../vendor/htm-preact.js";
+import { html } from "../vendor/htm-preact.js";
 import { useLoaded } from "../work.js";
 
 const FILTERS = ["actor", "subject", "since", "until"];
@@ -17,10 +17,10 @@ const ON_TASKS = ["resend", "cancel", "deliver-now"];
 export default function Audit() {
   const { query } = place.use();
   const asked = Object.fromEntries([...FILTERS, "cursor"].map((name) => [name, query[name] ?? ""]));
-  const found = useLoaded((signal) => get("v1/audit", { ...asked, limit: 50 }, signal), [JSON.stringify(asked)]);
+  const found = useLoaded((signal) => get("v1/audit", { ...asked, limit: 50 }, signal, ["audits[]"]), [JSON.stringify(asked)]);
   return html`<${Page} title=${t("audit.title")}>
     <p class="hint">${t("audit.text")}</p>
-    <${Filters} query=${query} />
+    <${Filters} query=${query} problem=${found.problem} />
     <${Loaded} from=${found}>
       ${({
         audits,
@@ -32,26 +32,26 @@ export default function Audit() {
 }
 
 function shown(query) {
-  return {
-    actor: query.actor ?? "",
-    subject: query.subject ?? "",
-    since: toInput(query.since),
-    until: toInput(query.until),
-  };
+  return { actor: query.actor ?? "", subject: query.subject ?? "", ...periodOf(query) };
 }
 
-function Filters({ query }) {
-  const { values, set, bind } = useForm(shown(query));
-  useEffect(() => set(shown(query)), [JSON.stringify(query)]);
+function Filters({ query, problem }) {
+  const { values, bind } = useUrlForm(shown(query));
+  const period = usePeriod(query);
   const submit = (event) => {
     event.preventDefault();
-    change({ ...values, since: fromInput(values.since), until: fromInput(values.until) });
+    const ends = period.read(event.target);
+    if (ends) change({ ...values, ...ends });
   };
-  return html`<form class="filters" onSubmit=${submit}>
+  return html`<form class="filters" onSubmit=${submit} novalidate>
     <${Input} of=${bind("actor")} label=${t("audit.actor")} />
     <${Input} of=${bind("subject")} label=${t("audit.subject")} />
-    <${Input} of=${bind("since")} label=${t("audit.since")} type="datetime-local" />
-    <${Input} of=${bind("until")} label=${t("audit.until")} type="datetime-local" />
+    <${Period}
+      bind=${bind}
+      faults=${period.faults}
+      words=${{ since: t("audit.since"), until: t("audit.until") }}
+      problem=${problem}
+    />
     <div class="buttons"><button type="submit" class="main">${t("filter.apply")}</button></div>
   </form>`;
 }

@@ -1,9 +1,10 @@
 // Callers: machines that submit tasks. And the secrets by which receivers know that a delivery is ours.
-import { ask, get, post } from "../api.js";
+import { get, post, remove } from "../api.js";
 import { Empty, Loaded, None, Page, Refusal, When } from "../components/bits.js";
 import { Buttons, Confirm, Dialog, Secret } from "../components/dialog.js";
 import { Checks, Input, names, useForm } from "../components/fields.js";
 import { Table } from "../components/table.js";
+import { given } from "../given.js";
 import { list, t } from "../i18n.js";
 import { to } from "../router.js";
 import { may } from "../session.js";
@@ -29,7 +30,7 @@ function Keys() {
       none: t("callers.none"),
       made: t("callers.made"),
     }}
-    load=${async (signal) => (await get("v1/callers", {}, signal)).callers}
+    load=${async (signal) => (await get("v1/callers", {}, signal, ["callers[]"])).callers}
     id=${(it) => it.key_id}
     columns=${columns}
     New=${NewCaller}
@@ -48,7 +49,7 @@ function SigningSecrets() {
       none: t("signing.none"),
       made: t("signing.made"),
     }}
-    load=${async (signal) => (await get("v1/signing-secrets", {}, signal)).signing_secrets}
+    load=${async (signal) => (await get("v1/signing-secrets", {}, signal, ["signing_secrets[]"])).signing_secrets}
     id=${(it) => it.secret_id}
     columns=${secretColumns}
     New=${NewSecret}
@@ -140,7 +141,7 @@ function Remove({ title, text, path, after }) {
         title=${title}
         yes=${t("remove")}
         danger
-        work=${() => ask("DELETE", path)}
+        work=${() => remove(path)}
         onDone=${after}
         onClose=${() => setAsks(false)}
       >
@@ -151,7 +152,7 @@ function Remove({ title, text, path, after }) {
 
 /** What is sent: of a client of the predecessor its user name and password, of no other. */
 function wanted({ user_name, password, networks, ...values }) {
-  return { ...values, networks: names(networks), ...(user_name && { user_name }), ...(password && { password }) };
+  return { ...values, networks: names(networks), ...given({ user_name, password }) };
 }
 
 function NewCaller({ onDone, onClose }) {
@@ -163,7 +164,7 @@ function NewCaller({ onDone, onClose }) {
     user_name: "",
     password: "",
   });
-  const action = useAction(() => post("v1/callers", wanted(values)));
+  const action = useAction(() => post("v1/callers", wanted(values), ["secret"]));
   const submit = async (event) => {
     event.preventDefault();
     const caller = await action.run();
@@ -235,7 +236,7 @@ function secretColumns(after) {
 
 function NewSecret({ onDone, onClose }) {
   const { values, bind } = useForm({ source_app: "" });
-  const action = useAction(() => post("v1/signing-secrets", values));
+  const action = useAction(() => post("v1/signing-secrets", values, ["secret"]));
   const submit = async (event) => {
     event.preventDefault();
     const secret = await action.run();

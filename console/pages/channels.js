@@ -1,5 +1,5 @@
 // Channels: where humans are told. One is made by pasting a robot's address.
-import { ask, get, post } from "../api.js";
+import { get, post, remove } from "../api.js";
 import { say } from "../components/announce.js";
 import { Badge, Empty, Loaded, Page, Refusal, Said, When } from "../components/bits.js";
 import { ChannelForm } from "../components/channelform.js";
@@ -13,7 +13,7 @@ import { useAction, useLoaded } from "../work.js";
 const EVERY = 15;
 
 export default function Channels() {
-  const found = useLoaded((signal) => get("v1/channels", {}, signal), [], EVERY);
+  const found = useLoaded((signal) => get("v1/channels", {}, signal, ["channels[]"]), [], EVERY);
   const [edited, setEdited] = useState(null);
   const add =
     may("admin") &&
@@ -78,7 +78,7 @@ function Does({ channel, edit, after }) {
         title=${t("channels.remove")}
         yes=${t("remove")}
         danger
-        work=${() => ask("DELETE", `v1/channels/${channel.channel_id}`)}
+        work=${() => remove(`v1/channels/${channel.channel_id}`)}
         onDone=${after}
         onClose=${() => setRemoves(false)}
       >
@@ -93,7 +93,7 @@ function said({ delivered }) {
 
 /** Sends 测试, and shows what the robot answered. */
 function TestButton({ channel }) {
-  const test = useAction(() => post(`v1/channels/${channel.channel_id}/test`));
+  const test = useAction(() => post(`v1/channels/${channel.channel_id}/test`, {}, ["delivered"]));
   const [result, setResult] = useState(null);
   const click = async () => {
     setResult(null);

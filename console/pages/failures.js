@@ -4,6 +4,7 @@ import { Bars, Legend } from "../components/bars.js";
 import { Empty, Foreign, Loaded, None, Page, Tabs, Why } from "../components/bits.js";
 import { ResendMany } from "../components/bulk.js";
 import { Table } from "../components/table.js";
+import { given } from "../given.js";
 import { many, number, t } from "../i18n.js";
 import { here, place, to } from "../router.js";
 import { may } from "../session.js";
@@ -16,16 +17,16 @@ const MOST_IDS = 3;
 const PERIODS = { hour: 3600, day: 86_400, week: 604_800, month: 2_592_000 };
 const UNITS = { hour: 3600, day: 86_400 };
 
-/** What the URL asks for: how far back, and of which app. */
-function filterOf({ period = "day", source_app = "" }) {
-  return { since: secondsAgo(PERIODS[period] ?? PERIODS.day), source_app };
+/** What the URL asks for: how far back, and of which app, if of one. A link and a bulk resend take it as it is. */
+function filterOf({ period = "day", source_app }) {
+  return given({ since: secondsAgo(PERIODS[period] ?? PERIODS.day), source_app });
 }
 
 /** The groups, and the filter that they were asked for with: links must not ask for another moment. */
 async function load(query, signal) {
   const unit = ["week", "month"].includes(query.period) ? "day" : "hour";
   const filter = filterOf(query);
-  return { filter, ...(await get("v1/failures", { unit, ...filter }, signal)) };
+  return { filter, ...(await get("v1/failures", { unit, ...filter }, signal, ["groups[]"])) };
 }
 
 export default function Failures() {

@@ -2,6 +2,7 @@
 import { Refusal } from "../components/bits.js";
 import { Buttons, Dialog } from "../components/dialog.js";
 import { Input, useForm } from "../components/fields.js";
+import { takeEarlyKeys } from "../components/keys.js";
 import { ChooseLanguage, ChooseTheme } from "../components/tools.js";
 import { t } from "../i18n.js";
 import { expired, logIn, session } from "../session.js";
@@ -10,6 +11,7 @@ import { useAction } from "../work.js";
 
 /** The URL stays as it is: after the login one is where one wanted to be. */
 export function Login() {
+  useEffect(() => void takeEarlyKeys(), []); // they were meant for another page
   useEffect(() => {
     document.title = `${t("login.title")} · kkbida`;
   });

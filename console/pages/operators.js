@@ -1,10 +1,11 @@
 // Operators: humans with a login, and what each may do.
-import { ask, get, post } from "../api.js";
+import { ask, get, post, remove } from "../api.js";
 import { say } from "../components/announce.js";
 import { Badge, Empty, Loaded, Page, Refusal, When } from "../components/bits.js";
 import { Buttons, Confirm, Dialog } from "../components/dialog.js";
 import { Check, Input, Select, useForm } from "../components/fields.js";
 import { Table } from "../components/table.js";
+import { given } from "../given.js";
 import { t } from "../i18n.js";
 import { may, session } from "../session.js";
 import { html, useState } from "../vendor/htm-preact.js";
@@ -17,7 +18,7 @@ function at(name) {
 }
 
 export default function Operators() {
-  const found = useLoaded((signal) => get("v1/operators", {}, signal), []);
+  const found = useLoaded((signal) => get("v1/operators", {}, signal, ["operators[]"]), []);
   const [edited, setEdited] = useState(null);
   const add =
     may("admin") &&
@@ -72,7 +73,7 @@ function Remove({ operator, after }) {
         title=${t("operators.remove")}
         yes=${t("remove")}
         danger
-        work=${() => ask("DELETE", at(operator.name))}
+        work=${() => remove(at(operator.name))}
         onDone=${after}
         onClose=${() => setAsks(false)}
       >
@@ -90,8 +91,8 @@ function OperatorForm({ operator, onDone, onClose }) {
     password: "",
   });
   const { name, role, disabled, password } = values;
-  const change = () => ask("PATCH", at(name), { body: { role, disabled, ...(password && { password }) } });
-  const action = useAction(() => (operator.name ? change() : post("v1/operators", { name, role, password })));
+  const change = () => ask("PATCH", at(name), { body: { role, disabled, ...given({ password }) }, has: ["name"] });
+  const action = useAction(() => (operator.name ? change() : post("v1/operators", { name, role, password }, ["name"])));
   const submit = async (event) => {
     event.preventDefault();
     if ((await action.run()) === undefined) return;

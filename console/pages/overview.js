@@ -19,17 +19,17 @@ const STANDINGS = ["pending", "retrying", "delivered", "exhausted", "cancelled"]
 export default function Overview() {
   const { query } = place.use();
   const unit = query.unit === "day" ? "day" : "hour";
-  const stats = useLoaded((signal) => get("v1/stats", { unit }, signal), [unit], EVERY);
-  const ledger = useLoaded((signal) => get("v1/ledger", {}, signal), [], EVERY_CHECK);
+  const stats = useLoaded((signal) => get("v1/stats", { unit }, signal, ["totals", "series[]"]), [unit], EVERY, { keeps: true });
+  const ledger = useLoaded((signal) => get("v1/ledger", {}, signal, ["balanced"]), [], EVERY_CHECK);
   const rest = useLoaded(needs, [], EVERY);
   return html`<${Page} title=${t("overview.title")}>
     <${Loaded} from=${stats}>
       ${(found) =>
         found.totals.accepted === 0
           ? html`<${Nothing} />`
-          : html`<${Needs} totals=${found.totals} rest=${rest.data} ledger=${ledger.data} />
+          : html`<${Needs} totals=${found.totals} rest=${rest} ledger=${ledger.data} />
               <${Totals} totals=${found.totals} />
-              <${Chart} stats=${found} unit=${unit} />`}
+              <${Chart} stats=${found} unit=${found.unit} />`}
     </${Loaded}>
     <${Ledger} ledger=${ledger} />
   </${Page}>`;
@@ -38,7 +38,7 @@ export default function Overview() {
 /** What else may want a human: targets that hold tasks, and nobody who is told. */
 async function needs(signal) {
   const [targets, channels, resends] = await Promise.all(
-    ["targets", "channels", "resends"].map((name) => get(`v1/${name}`, {}, signal)),
+    ["targets", "channels", "resends"].map((name) => get(`v1/${name}`, {}, signal, [`${name}[]`])),
   );
   return { ...targets, ...channels, ...resends };
 }
@@ -80,16 +80,17 @@ function naming(key, targets) {
 }
 
 function Needs({ totals, rest, ledger }) {
-  if (!rest) return null;
-  const found = lines(totals, rest, ledger);
   return html`<section aria-labelledby="needs">
     <h2 id="needs">${t("needs.title")}</h2>
-    ${
-      found.length
-        ? html`<ul class="needs">${found.map(([icon, text, href]) => html`<${Need} key=${text} icon=${icon} text=${text} href=${href} />`)}</ul>`
-        : html`<${Empty} kind="well" title=${t("needs.well")} />`
-    }
+    <${Loaded} from=${rest}>${(known) => html`<${Lines} found=${lines(totals, known, ledger)} />`}</${Loaded}>
   </section>`;
+}
+
+function Lines({ found }) {
+  if (!found.length) return html`<${Empty} kind="well" title=${t("needs.well")} />`;
+  return html`<ul class="needs">
+    ${found.map(([icon, text, href]) => html`<${Need} key=${text} icon=${icon} text=${text} href=${href} />`)}
+  </ul>`;
 }
 
 function Need({ icon, text, href }) {

@@ -14,7 +14,7 @@ const COUNTS = ["matched", "resent", "passed_over", "failed"];
 const ICONS = { running: "running", stopping: "held", stopped: "cancelled", done: "delivered" };
 
 export default function Resends() {
-  const found = useLoaded((signal) => get("v1/resends", {}, signal), [], EVERY);
+  const found = useLoaded((signal) => get("v1/resends", {}, signal, ["resends[]"]), [], EVERY);
   return html`<${Page} title=${t("resends.title")}>
     <p class="hint">${t("resends.text")}</p>
     <${Loaded} from=${found}>
@@ -47,7 +47,7 @@ function columns(after) {
 }
 
 function Stop({ id, after }) {
-  const stop = useAction(() => ask("DELETE", `v1/resends/${id}`));
+  const stop = useAction(() => ask("DELETE", `v1/resends/${id}`, { has: ["resend_id"] }));
   const halt = async () => {
     await stop.run();
     after();

@@ -7,7 +7,7 @@ import { html } from "../vendor/htm-preact.js";
 import { useLoaded } from "../work.js";
 
 export default function Settings() {
-  const found = useLoaded((signal) => get("v1/settings", {}, signal), []);
+  const found = useLoaded((signal) => get("v1/settings", {}, signal, ["settings[]"]), []);
   return html`<${Page} title=${t("settings.title")}>
     <p class="hint">${t("settings.text")}</p>
     <${Loaded} from=${found}>

@@ -3,8 +3,9 @@ import { ask } from "../api.js";
 import { say } from "../components/announce.js";
 import { Page, Raw, Refusal } from "../components/bits.js";
 import { Buttons } from "../components/dialog.js";
-import { Input, Select, useForm } from "../components/fields.js";
+import { Input, Select, names, useForm } from "../components/fields.js";
 import { curlOf, pythonOf } from "../components/samples.js";
+import { given } from "../given.js";
 import { t } from "../i18n.js";
 import { isJson, object } from "../json.js";
 import { go } from "../router.js";
@@ -42,7 +43,7 @@ export function taskOf(values) {
     ...(values.body && { body: asJson(values.body) }),
     ...(values.delay && { delay: asJson(values.delay) }),
     ...part("expect", {
-      status: values.status && JSON.stringify(values.status.split(/[,\s]+/).filter(Boolean)),
+      status: names(values.status).length ? JSON.stringify(names(values.status)) : "",
       contains: values.contains && JSON.stringify(values.contains),
     }),
     ...part("retry", { preset: values.preset && JSON.stringify(values.preset), max_attempts: values.max_attempts }),
@@ -54,15 +55,15 @@ function asJson(text) {
 }
 
 function part(name, texts) {
-  const given = Object.fromEntries(Object.entries(texts).filter(([, text]) => text));
-  return Object.keys(given).length ? { [name]: object(given) } : {};
+  const parts = given(texts);
+  return Object.keys(parts).length ? { [name]: object(parts) } : {};
 }
 
 export default function Submit() {
   const { values, bind } = useForm(FIRST);
   const task = object(taskOf(values));
   const key = useMemo(() => crypto.randomUUID(), [task]); // the same task, clicked twice or sent anew, is one task
-  const action = useAction(() => ask("POST", "v1/tasks", { text: task, headers: { "Idempotency-Key": key } }));
+  const action = useAction(() => ask("POST", "v1/tasks", { text: task, headers: { "Idempotency-Key": key }, has: ["task_id"] }));
   const submit = async (event) => {
     event.preventDefault();
     const made = await action.run();

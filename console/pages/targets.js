@@ -17,11 +17,11 @@ const COUNTED = 1000;
 const BREAKER = { failure_share: 0.5, window: 60, least_attempts: 10, open_seconds: 30 };
 
 function patch(target, changes) {
-  return ask("PATCH", "v1/targets", { query: { target }, body: changes });
+  return ask("PATCH", "v1/targets", { query: { target }, body: changes, has: ["target"] });
 }
 
 export default function Targets() {
-  const found = useLoaded((signal) => get("v1/targets", {}, signal), [], EVERY);
+  const found = useLoaded((signal) => get("v1/targets", {}, signal, ["targets[]"]), [], EVERY);
   const [adds, setAdds] = useState(false);
   const add =
     may("operate") &&

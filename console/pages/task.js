@@ -18,7 +18,7 @@ const EVERY = 2;
 
 /** The task as parsed; `raw`: its members as the text that came, which is what is shown of bodies. */
 async function load(id, signal) {
-  const text = await askForText("GET", `v1/tasks/${encodeURIComponent(id)}`, { signal });
+  const text = await askForText("GET", `v1/tasks/${encodeURIComponent(id)}`, { signal, has: ["task_id", "attempts[]"] });
   return { ...JSON.parse(text), raw: members(text) };
 }
 

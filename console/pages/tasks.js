@@ -8,6 +8,7 @@ import { Arrived, Paging } from "../components/paging.js";
 import { useSelection } from "../components/selection.js";
 import { SelectionBar } from "../components/selectionbar.js";
 import { TaskTable } from "../components/tasktable.js";
+import { given } from "../given.js";
 import { t } from "../i18n.js";
 import { change, here, place, to } from "../router.js";
 import { may } from "../session.js";
@@ -22,7 +23,7 @@ export default function Tasks() {
   const [all, setAll] = useState(false);
   return html`<${Page} title=${t("tasks.title")} aside=${html`<${Aside} />`}>
     <${Tabs} label=${t("task.status")} chosen=${query.status ?? ""} choices=${STANDINGS.map(standing)} />
-    <${Filters} />
+    <${Filters} problem=${live.problem} />
     <${Arrived} live=${live} />
     <${SelectionBar}
       selection=${selection}
@@ -52,7 +53,7 @@ function Aside() {
 
 /** The filter of this list, as a bulk resend takes it. */
 export function sieve(query) {
-  return Object.fromEntries(SIEVE.filter((name) => query[name]).map((name) => [name, query[name]]));
+  return given(Object.fromEntries(SIEVE.map((name) => [name, query[name]])));
 }
 
 /** Why there is nothing: nothing yet, no match, or all is well. */

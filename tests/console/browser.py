@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
@@ -71,6 +71,9 @@ class Watch:
 
     def _sent(self, request: Request) -> None:
         self.under_way.add(request)
-        host = urlsplit(request.url).hostname
+        url = urlsplit(request.url)
+        host = url.hostname
+        if empty := [name for name, value in parse_qsl(url.query, keep_blank_values=True) if not value]:
+            self.faults.append(f"an empty value for any: {empty} in {request.url}")
         if host not in ("127.0.0.1", None):
             self.faults.append(f"a request to {request.url}")

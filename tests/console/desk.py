@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 
 from tests.console.browser import Watch
 from tests.local.conftest import Run
+
+
+@dataclass
+class Held:
+    """Requests that wait until they are let go. `most`: how many; those after them go on."""
+
+    page: Page
+    most: int
+    routes: list[Route] = field(default_factory=list)
+    seen: int = 0
+
+    def take(self, route: Route) -> None:
+        self.seen += 1
+        if len(self.routes) < self.most:
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+    def wait(self) -> None:
+        """Until the first is held."""
+        while not self.routes:
+            self.page.wait_for_timeout(10)
+
+    def release(self, **answer: Any) -> None:
+        """Answer all like this; unless said, as the server does."""
+        for route in self.routes:
+            if answer:
+                route.fulfill(**answer)
+            else:
+                route.continue_()
 
 
 @dataclass(frozen=True)
@@ -43,6 +73,18 @@ class Desk:
         while quiet < 3:
             self.page.wait_for_timeout(30)
             quiet = 0 if self.watch.under_way else quiet + 1
+
+    def hold(self, pattern: str, most: int = 99) -> Held:
+        """Keep the answers to what is asked for by such a URL from the page."""
+        held = Held(self.page, most)
+        self.page.route(pattern, held.take)
+        return held
+
+    def drawn(self) -> None:
+        """Wait until the page has been drawn twice, so that what follows a drawing has been done."""
+        self.page.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+        )
 
     def time_passes(self, seconds: float = 31) -> None:
         """Let the page's clock jump, so that whatever it looks at now and then is looked at now."""

@@ -252,6 +252,64 @@ def test_a_list_of_many_statuses_says_why_not_all_of_it_can_be_resent(desk: Desk
     expect(desk.page.get_by_text("once the list is filtered to one final status")).to_be_visible()
 
 
+# ── periods ──
+
+
+@pytest.mark.parametrize(
+    ("ends", "field", "said"),
+    [
+        (("20261-11-30T10:00", ""), "since", "does not exist"),
+        (("", "0000-01-01T00:00"), "until", "does not exist"),
+        (("2026-11-30T10:00", "2026-11-30T09:59"), "until", "later than the one before"),
+        (("2026-11-30T10:00", "2026-11-30T10:00"), "until", "later than the one before"),
+    ],
+)
+@pytest.mark.parametrize("page", ["tasks", "audit"])
+def test_a_period_that_cannot_be_is_told_at_its_field(
+    desk: Desk, page: str, ends: tuple[str, str], field: str, said: str
+) -> None:
+    desk.open(page)
+    if page == "tasks":
+        desk.page.get_by_text("Filters").click()
+    for name, value in zip(("since", "until"), ends, strict=True):
+        desk.page.locator(f"input[name={name}]").evaluate(
+            "(it, value) => { it.value = value; if (value && !it.value) { it.type = 'text'; it.value = value; }"
+            " it.dispatchEvent(new Event('input', {bubbles: true})); }",
+            value,
+        )
+    before = desk.query
+    desk.press("Filter")
+    wrong = desk.page.locator("input[aria-invalid=true]")
+    expect(wrong).to_have_count(1)
+    expect(wrong).to_be_focused()
+    assert wrong.get_attribute("name") == field
+    expect(desk.page.locator(".field").filter(has=wrong).get_by_role("alert")).to_contain_text(said)
+    assert desk.query == before
+
+
+def test_a_day_that_its_month_has_not_and_a_moment_that_lacks_a_part_are_told(desk: Desk) -> None:
+    desk.open("tasks")
+    desk.page.get_by_text("Filters").click()
+    field = desk.page.get_by_label("Accepted from")
+    for typed in ("30022026", "3011"):
+        field.evaluate("it => { it.value = ''; it.focus(); }")
+        desk.page.keyboard.type(typed)
+        assert field.evaluate("it => it.validity.badInput"), typed
+        desk.press("Filter")
+        expect(desk.page.locator(".field").filter(has=field).get_by_role("alert")).to_contain_text("does not exist")
+        assert "since" not in desk.query
+        desk.page.reload()
+        desk.page.get_by_text("Filters").click()
+
+
+def test_a_moment_in_the_url_that_the_api_refuses_is_told_at_its_field_too(desk: Desk) -> None:
+    desk.open("tasks", since="yesterday")
+    field = desk.page.get_by_label("Accepted from")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    desk.page.get_by_role("link", name="Clear the filters").click()
+    expect(desk.page.get_by_role("alert").filter(has_text="not valid")).to_have_count(0)
+
+
 # ── empty ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -281,3 +339,51 @@ def test_an_id_in_the_search_leads_to_its_task_and_anything_else_to_urls(desk: D
     desk.page.get_by_role("searchbox").fill("/ok")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_url(re.compile("#/tasks\\?q=%2Fok$"))
+
+
+def test_a_page_that_comes_late_leaves_the_focus_where_the_reader_writes(desk: Desk) -> None:
+    task_id = desk.delivered()
+    desk.open("tasks")
+    late = desk.hold("**/pages/task.js*")
+    desk.page.keyboard.press("/")
+    desk.page.keyboard.type(task_id)
+    desk.page.keyboard.press("Enter")
+    late.wait()
+    search = desk.page.get_by_role("searchbox")
+    search.fill("/ok")
+    late.release()
+    expect(desk.page.get_by_role("heading", level=1)).to_have_text("Task")
+    desk.drawn()
+    expect(search).to_be_focused()
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_url(re.compile("#/tasks\\?q=%2Fok$"))
+
+
+def test_keys_that_are_pressed_before_the_page_is_there_are_not_lost(desk: Desk) -> None:
+    task_id = desk.delivered()
+    who = desk.hold("**/v1/me")
+    desk.page.goto(desk.run.access["console"])
+    who.wait()
+    desk.page.keyboard.press("/")
+    desk.page.keyboard.type(f"{task_id}x")
+    desk.page.keyboard.press("Backspace")
+    desk.page.keyboard.press("Enter")
+    who.release()
+    desk.page.wait_for_url(re.compile(f"#/tasks/{task_id}$"))
+    expect(desk.page.locator(".standing")).to_contain_text("Delivered")
+
+
+def test_a_filter_that_is_written_while_the_list_is_under_way_stays(desk: Desk) -> None:
+    tasks = desk.hold("**/v1/tasks?*")
+    desk.open("tasks", q="/ok")
+    field = desk.page.get_by_label("Source app", exact=True)
+    field.fill(desk.app)
+    tasks.release()
+    desk.page.get_by_role("link", name="Exhausted", exact=True).click()
+    desk.page.wait_for_url(re.compile("status=exhausted"))
+    desk.drawn()
+    expect(field).to_have_value(desk.app)
+    field.press("Enter")
+    desk.page.wait_for_url(re.compile("source_app="))
+    desk.page.get_by_role("link", name="Clear the filters").first.click()
+    expect(field).to_have_value("")
