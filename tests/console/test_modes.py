@@ -1,4 +1,4 @@
-"""The console as people set their systems: large text, narrow windows, wide spacing, few colours, no motion, no mouse."""
+"""The console as people set their systems: large text, narrow windows, wide spacing, few colours, no motion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ DIALOGS = (
 
 SPACED = """() => {
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(`* {line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important}
+    sheet.replaceSync(`
+        * {line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important}
         p {margin-bottom: 2em !important}`);
     document.adoptedStyleSheets = [sheet];
 }"""
@@ -34,8 +35,8 @@ SPACED = """() => {
 
 CUT = """() => [...document.querySelectorAll("main *, .side *")].filter((it) => {
     const style = getComputedStyle(it);
-    if (!["hidden", "clip"].includes(style.overflowX) || it.closest(".hidden, svg, thead") || it.matches(".reason")) return false;
-    return it.scrollWidth > it.clientWidth + 1;
+    const isHidden = it.closest(".hidden, svg, thead") || it.matches(".reason");
+    return !isHidden && ["hidden", "clip"].includes(style.overflowX) && it.scrollWidth > it.clientWidth + 1;
 }).map((it) => it.outerHTML.slice(0, 120))"""
 """What has text that its box cuts off."""
 

@@ -1,4 +1,4 @@
-"""What a network does to answers: something in between answers itself, or they come late, in another order, or never."""
+"""What a network does to answers: something in between answers itself, or they come late, or never."""
 
 from __future__ import annotations
 
@@ -237,9 +237,9 @@ def test_an_answer_that_never_comes_is_said_and_asked_for_again(desk: Desk) -> N
 def test_what_is_left_is_no_longer_asked_for(desk: Desk) -> None:
     desk.open("settings")
     links = desk.page.get_by_role("link", name=re.compile("^(Settings|Exhausted)$"))
-    leaving: tuple[Callable[[], None], ...] = (
-        lambda: links.first.click(),
-        lambda: links.last.click(),
+    leaving: tuple[Callable[..., None], ...] = (
+        links.first.click,
+        links.last.click,
         lambda: desk.page.keyboard.press("r"),
     )
     for leave in leaving:

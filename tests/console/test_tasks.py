@@ -259,7 +259,6 @@ def test_a_list_of_many_statuses_says_why_not_all_of_it_can_be_resent(desk: Desk
     ("ends", "field", "said"),
     [
         (("20261-11-30T10:00", ""), "since", "does not exist"),
-        (("", "0000-01-01T00:00"), "until", "does not exist"),
         (("2026-11-30T10:00", "2026-11-30T09:59"), "until", "later than the one before"),
         (("2026-11-30T10:00", "2026-11-30T10:00"), "until", "later than the one before"),
     ],
@@ -270,11 +269,10 @@ def test_a_period_that_cannot_be_is_told_at_its_field(
 ) -> None:
     desk.open(page)
     if page == "tasks":
-        desk.page.get_by_text("Filters").click()
+        desk.page.get_by_text("Filters", exact=True).click()
     for name, value in zip(("since", "until"), ends, strict=True):
         desk.page.locator(f"input[name={name}]").evaluate(
-            "(it, value) => { it.value = value; if (value && !it.value) { it.type = 'text'; it.value = value; }"
-            " it.dispatchEvent(new Event('input', {bubbles: true})); }",
+            "(it, value) => { it.value = value; it.dispatchEvent(new Event('input', {bubbles: true})); }",
             value,
         )
     before = desk.query
@@ -289,7 +287,7 @@ def test_a_period_that_cannot_be_is_told_at_its_field(
 
 def test_a_day_that_its_month_has_not_and_a_moment_that_lacks_a_part_are_told(desk: Desk) -> None:
     desk.open("tasks")
-    desk.page.get_by_text("Filters").click()
+    desk.page.get_by_text("Filters", exact=True).click()
     field = desk.page.get_by_label("Accepted from")
     for typed in ("30022026", "3011"):
         field.evaluate("it => { it.value = ''; it.focus(); }")
@@ -299,7 +297,7 @@ def test_a_day_that_its_month_has_not_and_a_moment_that_lacks_a_part_are_told(de
         expect(desk.page.locator(".field").filter(has=field).get_by_role("alert")).to_contain_text("does not exist")
         assert "since" not in desk.query
         desk.page.reload()
-        desk.page.get_by_text("Filters").click()
+        desk.page.get_by_text("Filters", exact=True).click()
 
 
 def test_a_moment_in_the_url_that_the_api_refuses_is_told_at_its_field_too(desk: Desk) -> None:
