@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import regex
 
 REGEX_SECONDS = 0.1
-"""Seconds that one look at a reply may take. The `regex` library keeps to it whatever the pattern."""
+"""Seconds of CPU time that a search in a reply may take (`delivery/regex_search.py`)."""
 
 REGEX_LENGTH = 1000
 """Characters of a pattern, at most."""
@@ -92,7 +92,7 @@ def _unquoted(quoted: str) -> str:
 
 @lru_cache(maxsize=64)
 def bounded_regex(pattern: str) -> regex.Pattern[str]:
-    """The compiled pattern; search with `timeout=REGEX_SECONDS`. Raises ValueError when it is none, or too large."""
+    """The compiled pattern. Raises ValueError when it is none, or too large."""
     import regex  # noqa: PLC0415 - most tasks have none, and the import costs a cold start
 
     if len(pattern) > REGEX_LENGTH:
