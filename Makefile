@@ -19,7 +19,7 @@ or say where it is: make run PYTHON=/path/to/python3
 endef
 export NO_PYTHON
 
-.PHONY: help run operator test test-thorough fuzz test-localstack simulate mutants chaos overload bench screenshots package clean
+.PHONY: help run operator backup test test-thorough fuzz test-localstack simulate mutants chaos overload bench screenshots package clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +30,9 @@ run: $(VENV)/ready-to-run ## run it here: PORT=8000, ENDPOINT=http://127.0.0.1:4
 
 operator: $(VENV)/ready-to-run ## make an operator while it is stopped: NAME=li.lei ROLE=admin; or a new password: RESET=1
 	@$(BIN)/python -m infra.operators $(if $(RESET),reset,add) "$(NAME)" $(if $(ROLE),--role $(ROLE)) $(if $(STACK),--stack $(STACK))
+
+backup: $(VENV)/ready-to-run ## copy its data while it runs, into a new folder: DEST=/backups/monday
+	@$(BIN)/python -m infra.backup "$(DEST)"
 
 # Two processes, and temporary files in memory where there is some: thousands of small databases are fsynced.
 TOGETHER := --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
+from heapq import nsmallest
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -18,6 +19,8 @@ from infra.local.request import Parser
 
 MAX_CONNECTIONS = 1000
 """Open at once."""
+
+MAX_ACCEPTED_AT_ONCE = 100
 
 HEAD_SECONDS = 20
 """From the first byte of a request, or from the connection, until its head is there."""
@@ -48,11 +51,9 @@ class Channel(HTTPChannel):
     _lingers_until = 0.0
     _lingered_bytes = 0
 
-    def __init__(self, server: Any, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, **named: Any) -> None:
         self.connected_at = time.monotonic()
-        super().__init__(server, *arguments, **named)
-        if len(server.active_channels) > MAX_CONNECTIONS:
-            _end_longest_waiting(server, self)
+        super().__init__(*arguments, **named)
 
     @property
     def waiting_since(self) -> float | None:
@@ -102,10 +103,28 @@ class Channel(HTTPChannel):
         super().handle_close()
 
 
-def _end_longest_waiting(server: Any, newest: Channel) -> None:
-    waiting = [it for it in server.active_channels.values() if it is not newest and it.waiting_since is not None]
-    if waiting:
-        min(waiting, key=lambda it: it.waiting_since).handle_close()
+def govern(server: Any) -> None:
+    """Have the server keep to these limits, and take all connections that are there: by itself it takes one in turn."""
+    accept = server.handle_accept
+
+    def accept_all() -> None:
+        for _ in range(MAX_ACCEPTED_AT_ONCE):
+            before = len(server.active_channels)
+            accept()
+            if len(server.active_channels) == before:
+                break
+        _end_longest_waiting(server)
+
+    server.handle_accept = accept_all
+    server.maintenance = lambda _now: end_overdue(server)
+
+
+def _end_longest_waiting(server: Any) -> None:
+    """Close what is too many, after all were accepted: a descriptor that is free again must not be among the polled."""
+    if (excess := len(server.active_channels) - MAX_CONNECTIONS) > 0:
+        waiting = [it for it in server.active_channels.values() if it.waiting_since is not None]
+        for channel in nsmallest(excess, waiting, key=lambda it: it.waiting_since):
+            channel.handle_close()
 
 
 def end_overdue(server: Any) -> None:

@@ -29,7 +29,7 @@ from chalicelib.errors import (
     TooLarge,
 )
 from infra.local import gateway
-from infra.local.connections import MAX_CONNECTIONS, Channel, end_overdue
+from infra.local.connections import MAX_CONNECTIONS, Channel, govern
 from infra.local.context import function
 from infra.local.gateway import Answer, Environ, Match
 from infra.local.request import MAX_HEAD_BYTES
@@ -105,8 +105,8 @@ def serving(application: WSGIApplication, listener: socket.socket) -> Iterator[N
         cleanup_interval=1,
         asyncore_use_poll=True,
     )
+    govern(server)
     server.channel_class = _Channel
-    server.maintenance = lambda _now: end_overdue(server)
     thread = Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:

@@ -32,6 +32,11 @@ class Start:
         return self.folder / "kkbida.db"
 
     @property
+    def master_key(self) -> Path:
+        """What all other keys are derived from: see `chalicelib.world`."""
+        return self.database.with_name("master.key")
+
+    @property
     def log(self) -> Path:
         """What Lambda would send to CloudWatch: one JSON line an event."""
         return self.folder / "kkbida.log"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def test_a_new_connection_ends_the_one_that_has_waited_longest(console: Path, mo
             raw.sendall(b"GET /v1/tasks HTTP/1.1\r\n")
         for _ in range(3):
             assert asking(port)("GET", "/v1/tasks/newest").status == 200
-        assert half_open[0].recv(1) == b"", "it was ended"
+        with suppress(ConnectionResetError):  # it had sent what was not read any more
+            assert half_open[0].recv(1) == b"", "it was ended"
         half_open[-1].sendall(f"Host: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
         assert all_of(half_open[-1]).startswith(b"HTTP/1.1 200")
 
