@@ -47,6 +47,21 @@ def status_matches(status: int, patterns: Iterable[str]) -> bool:
     return inside and not any(status in span for span in taken_out)
 
 
+MAX_LOCATION_CHARACTERS = 200
+"""Characters of a `Location` header that a reason quotes."""
+
+REDIRECTS = range(300, 400)
+
+
+def unexpected_status(status: int, patterns: Iterable[str], location: str | None = None) -> str:
+    """The reason why a status that is not in `patterns` failed. A redirect names its place, which is not followed."""
+    wanted = ", ".join(patterns)
+    if status not in REDIRECTS or location is None:
+        return f"status {status} not in {wanted}"
+    place = json.dumps(location[:MAX_LOCATION_CHARACTERS], ensure_ascii=False)
+    return f"status {status} not in {wanted}; it redirects to {place}, and redirects are not followed"
+
+
 _STEP = re.compile(
     r"""\.(?P<name>[^\W\d][\w-]*) | \[(?P<index>-?[0-9]{1,9})\]
       | \[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]""",

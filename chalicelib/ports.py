@@ -567,12 +567,14 @@ class Outgoing:
 class Reply:
     """What came back: any complete HTTP reply, redirects included. Header names are in lower case.
 
+    `undecoded`: why the body is still in an encoding, as a sentence; empty when it is in none.
     `phases`: as in `Attempt`; empty when nobody looked at the clock.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    undecoded: str = ""
     phases: tuple[int | None, ...] = field(default=(), compare=False)
 
 

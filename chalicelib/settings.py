@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -79,6 +80,22 @@ def _smtp(raw: str) -> str:
     return raw
 
 
+def _pem_file(raw: str) -> str:
+    """The path of a file of certificates, which is read here, so that a wrong one is found at the start."""
+    if not raw:
+        return raw
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=raw)
+    except ssl.SSLError:
+        raise ValueError("must hold a certificate in PEM form") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError("must hold a certificate in PEM form")
+    return raw
+
+
 SETTINGS = (
     Setting("embedded", "", "File that holds store and queues on one computer; empty means DynamoDB and SQS.", _text),
     Setting("table", "kkbida", "Name of the DynamoDB table.", _text),
@@ -106,6 +123,12 @@ SETTINGS = (
         "",
         "Networks with private addresses that deliveries may go to, such as 10.1.0.0/16.",
         _networks,
+    ),
+    Setting(
+        "ca_bundle",
+        "",
+        "PEM file of certificate authorities that are trusted beside the public ones; empty means none.",
+        _pem_file,
     ),
     Setting("ports", "", "Ports that deliveries may go to, such as 80,443. Empty means every port.", _ports),
     Setting("connect_timeout", "5", "Seconds for looking up a name and connecting, at most.", _whole(1, 60)),
@@ -162,6 +185,7 @@ class Settings:
     mail_from: str
     smtp: str
     allow_networks: tuple[Network, ...]
+    ca_bundle: str
     ports: frozenset[int]
     connect_timeout: int
     default_timeout: int

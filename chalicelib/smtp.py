@@ -23,6 +23,7 @@ from chalicelib.errors import Kind, SendFailed
 from chalicelib.ports import Letter, RefusedRecipient
 from chalicelib.settings import Settings
 from chalicelib.shape import escaped
+from chalicelib.tls import certificate_failure
 
 TIMEOUT_SECONDS = 20
 """For a whole letter, from the connection on: less than the lease of a notice."""
@@ -182,8 +183,7 @@ def _told(host: str, server: _Server) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        detail = f"The certificate of {host} is not accepted: {error.verify_message}."
-        raise SendFailed(Kind.TLS, detail) from None
+        raise SendFailed(Kind.TLS, certificate_failure(host, error)) from None
     except smtplib.SMTPAuthenticationError as error:
         raise SendFailed(Kind.REPLY, f"The SMTP server {host} refused the login ({error.smtp_code}).") from None
     except smtplib.SMTPResponseException as error:

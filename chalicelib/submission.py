@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib.errors import Fault, InvalidRequest, SendFailed, TooLarge
 from chalicelib.expect import bounded_regex, json_path, status_range
@@ -19,6 +18,7 @@ from chalicelib.records import to_json
 from chalicelib.settings import Settings
 from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
 from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve
+from chalicelib.url import parse_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MOST_ATTEMPTS = 100
@@ -245,28 +245,14 @@ def _time_faults(members: Mapping[str, Json], now: float) -> Iterator[Fault]:
         yield Fault("/deliver_at", f"must lie within {MOST_AHEAD // 86_400} days from now")
 
 
-_URL_CHARACTERS = re.compile(r"[^\s\x00-\x20\x7f\\<>\"^`{|}]+")
-
-
 def url_faults(url: str, http: Http) -> Iterator[Fault]:
     """What is wrong with an address that something is to be sent to."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        parse_url(url)
     except ValueError as error:
-        yield Fault("/url", f"is no URL: {error}")
+        yield Fault("/url", str(error))
         return
-    if parts.scheme not in ("http", "https"):
-        yield Fault("/url", "must begin with http:// or https://")
-    elif not parts.hostname:
-        yield Fault("/url", "names no host")
-    elif not _URL_CHARACTERS.fullmatch(url):
-        yield Fault("/url", "holds characters that must be percent-encoded")
-    elif port == 0:
-        yield Fault("/url", "names port 0, where nobody can listen")
-    elif parts.username is not None or parts.password is not None:
-        yield Fault("/url", "holds credentials; put them into a header")
-    elif parts.fragment:
+    if url.partition("#")[2]:
         yield Fault("/url", "has a fragment (#...), which is never sent")
     else:
         yield from _address_faults(url, http)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Kind
+from chalicelib.url import DEFAULT_PORTS
 
 Json = Any
 """What `json.loads` makes: dict, list, str, int, float, bool or None."""
@@ -136,8 +137,6 @@ class Request:
 
 MOST_OF_ERROR = 60
 """Characters of a reason that tasks are counted by."""
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @lru_cache(maxsize=1024)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -50,17 +49,12 @@ def _mail(settings: Settings, vetted: Callable[[str, float], Sequence[str]]) -> 
         return NoMail()
     if settings.smtp:
         from chalicelib.smtp import SmtpMail
+        from chalicelib.tls import client_context
 
-        return SmtpMail(settings, vetted, _client_context)
+        return SmtpMail(settings, vetted, lambda: client_context(settings.ca_bundle))
     from chalicelib.mail import SesMail
 
     return SesMail(settings)
-
-
-def _client_context() -> ssl.SSLContext:
-    import certifi
-
-    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:

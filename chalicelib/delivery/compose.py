@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from chalicelib import __version__
 from chalicelib.ports import Outgoing
@@ -54,9 +54,14 @@ def _params_are_query(request: Request) -> bool:
 def _url(request: Request) -> str:
     if not request.params or not _params_are_query(request):
         return request.url
-    parts = urlsplit(request.url)
-    query = "&".join(part for part in (parts.query, _encoded(request.params)) if part)
-    return urlunsplit(parts._replace(query=query))
+    return with_query(request.url, _encoded(request.params))
+
+
+def with_query(url: str, query: str) -> str:
+    """The URL, to the last character as it was given, with `query` behind the query that it has."""
+    before, hash_, fragment = url.partition("#")
+    separator = "" if not query or before.endswith("?") else "&" if "?" in before else "?"
+    return f"{before}{separator}{query}{hash_}{fragment}"
 
 
 def _encoded(params: Mapping[str, Json]) -> str:

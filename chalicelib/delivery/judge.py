@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chalicelib.charset import decode
 from chalicelib.delivery.regex_search import is_found
 from chalicelib.errors import Kind, SendFailed
-from chalicelib.expect import REGEX_SECONDS, json_path, status_matches
+from chalicelib.expect import REGEX_SECONDS, json_path, status_matches, unexpected_status
 from chalicelib.ports import Reply
 from chalicelib.shape import escaped, too_deep
 from chalicelib.task import Expectation, Json, Verdict
@@ -43,8 +43,11 @@ def no_reply(failure: SendFailed) -> Judgement:
 def broken_rules(expect: Expectation, reply: Reply) -> Iterator[str]:
     """Each rule that does not hold, in one sentence; none when the reply is as expected."""
     if not status_matches(reply.status, expect.status):
-        yield f"status {reply.status} not in {', '.join(expect.status)}"
+        yield unexpected_status(reply.status, expect.status, reply.headers.get("location"))
     if expect.contains is None and expect.equals is None and expect.regex is None and not expect.json:
+        return
+    if reply.undecoded:
+        yield reply.undecoded
         return
     text = text_of(reply)
     if expect.contains is not None and expect.contains not in text:

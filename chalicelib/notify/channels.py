@@ -14,6 +14,7 @@ from urllib.parse import quote_plus, unquote
 
 from chalicelib import __version__
 from chalicelib.errors import Fault
+from chalicelib.expect import unexpected_status
 from chalicelib.notify.markup import SPARED_FOR_SLACK, for_slack, one_line, plain, plain_url
 from chalicelib.notify.texts import CHINESE, ENGLISH, Words, dumped
 from chalicelib.notify.throttling import is_throttled
@@ -28,7 +29,7 @@ OK = range(200, 300)
 
 
 def _bad_status(reply: Reply) -> str | None:
-    return None if reply.status in OK else f"status {reply.status} not in 2xx"
+    return None if reply.status in OK else unexpected_status(reply.status, ("2xx",), reply.headers.get("location"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def _bad_code_of_feishu(reply: Reply) -> str | None:
 
 
 def _bad_code(reply: Reply, code: str, message: str) -> str | None:
+    if reply.undecoded:
+        return reply.undecoded
     said = _whole(reply, code)
     if said is None:
         return f"the reply has no {code} that is a whole number"

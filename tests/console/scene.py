@@ -127,7 +127,7 @@ def _partners(house: House, dice: Random, start: float) -> None:
     def warehouse(_: Outgoing) -> Reply:
         if took(0.02, 0.2) > (HOURS - 2) * HOUR and dice.random() < 0.5:
             took(10, 10)
-            raise SendFailed(Kind.READ_TIMEOUT, "warehouse.example took the connection, then said nothing for 10 s.")
+            raise SendFailed(Kind.READ_TIMEOUT, "warehouse.example took the request and sent no reply within 10 s.")
         return reply(200, "ok")
 
     def robot(_: Outgoing) -> Reply:

@@ -20,7 +20,15 @@ FOR_MACHINES = {"SignatureIncomplete", "SignatureStale", "SignatureWrong", "Dige
 
 REFUSALS = {it.__name__ for it in errors.kinds_of(errors.Refusal)} - FOR_MACHINES
 
-PLACE: Mapping[str, int] = {"SendFailed": 1, "Fault": 1, "Sent": 1, "GiveUp": 0, **dict.fromkeys(REFUSALS, 0)}
+PLACE: Mapping[str, int] = {
+    "SendFailed": 1,
+    "Fault": 1,
+    "Sent": 1,
+    "GiveUp": 0,
+    "InvalidReply": 0,
+    "ReplyTooLarge": 0,
+    **dict.fromkeys(REFUSALS, 0),
+}
 """Which argument of a call is a sentence."""
 
 NAMED = {"reason", "because"}
@@ -28,11 +36,20 @@ NAMED = {"reason", "because"}
 
 TELL = {
     *("broken_rules", "_broken_regex", "_broken_json", "_bad_status", "_bad_code", "_not_ok"),
-    *("_objection", "_unlisted", "all_used", "password_fault", "template_faults", "_json_faults", "forbidden"),
+    *("_unlisted", "all_used", "password_fault", "template_faults", "_json_faults", "forbidden"),
+    *(
+        "unexpected_status",
+        "certificate_failure",
+        "tls_failure",
+        "ended",
+        "_handshake_failure",
+        "progress",
+        "not_decoded",
+    ),
 }
 """Functions that return or yield sentences."""
 
-VALUE_ERRORS = {"shape.py", "expect.py", "message.py"}
+VALUE_ERRORS = {"shape.py", "expect.py", "message.py", "url.py"}
 """Modules whose ValueErrors are told to people."""
 
 NOT_SHOWN = {"predecessor.py": {"Fault"}, "importing.py": REFUSALS}
@@ -40,6 +57,7 @@ NOT_SHOWN = {"predecessor.py": {"Fault"}, "importing.py": REFUSALS}
 
 MADE_ELSEWHERE = {
     *("str(error)", "objection", "fault", "detail", "reason", "because", "sentence"),
+    "reply.undecoded",
     *(
         "_because(target.breaker, moved)",
         "PASSING[sqlite3.SQLITE_CANTOPEN]",
@@ -128,7 +146,7 @@ def _read(said: ast.expr, bodies: Sequence[ast.AST], path: Path) -> list[str]:
             return ["".join(texts) for texts in product(*(_part(it, bodies, path) for it in parts))]
         case ast.IfExp(body=one, orelse=other):
             return [*_read(one, bodies, path), *_read(other, bodies, path)]
-        case ast.Call(func=ast.Name(id=name)) if name in TELL:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in TELL:
             return []
         case ast.Name(id=name) if made := _made(name, bodies):
             return [text for it in made for text in _read(it, bodies, path)]

@@ -64,7 +64,12 @@ OPENSSL = {
 WORDS = {*Status, *Held, *Right, "none", "hour", "day", ", ", "{} s"}
 """What stands for a value inside a sentence."""
 
-CUT = {"{} is {}", "body is not JSON, so {}", "body is nested too deep, so {}"}
+CUT = {
+    "{} is {}",
+    "body is not JSON, so {}",
+    "body is nested too deep, so {}",
+    "status {} not in {}; it redirects to {}",
+}
 """Beginnings of reasons: what tasks are grouped by has 60 characters at most."""
 
 COMPOSED = {"{}: {}": "status {} not in 2xx: {}"}

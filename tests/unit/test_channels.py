@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib import __version__
 from chalicelib.notify.channels import KINDS, TIMEOUT, is_busy, letter, mailto_faults, outgoing, refusal
-from chalicelib.ports import Letter, Outgoing
+from chalicelib.ports import Letter, Outgoing, Reply
 from tests.unit.makers import NOON, channel, reply
 
 DINGTALK = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n"
@@ -90,6 +90,19 @@ def test_a_robot_took_the_message_only_if_it_says_errcode_0(
     kind: str, status: int, body: str | bytes, why: str | None
 ) -> None:
     assert refusal(channel(kind=kind), reply(body, status)) == why
+
+
+@pytest.mark.parametrize("kind", ["dingtalk", "wecom", "feishu", "slack", "webhook"])
+def test_a_channel_that_redirects_names_the_place(kind: str) -> None:
+    answer = Reply(status=302, headers={"location": "https://login.example/"})
+    why = refusal(channel(kind=kind), answer) or ""
+    assert why.startswith('status 302 not in 2xx; it redirects to "https://login.example/"')
+
+
+@pytest.mark.parametrize("kind", ["dingtalk", "wecom", "feishu"])
+def test_a_robot_whose_answer_is_not_decoded_is_told_as_such(kind: str) -> None:
+    answer = Reply(status=200, body=b"\x0b\x03\x80{}\x03", undecoded='body is encoded as "br", which is not decoded')
+    assert refusal(channel(kind=kind), answer) == answer.undecoded
 
 
 @pytest.mark.parametrize("depth", range(960, 1000))

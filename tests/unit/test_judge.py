@@ -43,6 +43,34 @@ def test_a_status_that_does_not_count_is_named(status: int, patterns: tuple[str,
     assert broken(reply(status=status), status=patterns) == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("status", "location", "sentence"),
+    [
+        (
+            *(308, "https://www.partner.example/hook"),
+            'status 308 not in 2xx; it redirects to "https://www.partner.example/hook", and redirects are not followed',
+        ),
+        (301, '/a"b\n', 'status 301 not in 2xx; it redirects to "/a\\"b\\n", and redirects are not followed'),
+        (302, "", 'status 302 not in 2xx; it redirects to "", and redirects are not followed'),
+        (300, "x" * 9000, f'status 300 not in 2xx; it redirects to "{"x" * 200}", and redirects are not followed'),
+        (201, "/here", None),
+        (400, "/here", "status 400 not in 2xx"),
+        (503, "/here", "status 503 not in 2xx"),
+    ],
+)
+def test_a_redirect_names_its_place(status: int, location: str, sentence: str | None) -> None:
+    answer = Reply(status=status, headers={"location": location})
+    assert broken(answer, status=("2xx",)) == ([sentence] if sentence else [])
+
+
+def test_a_body_that_is_not_decoded_breaks_the_rules_about_bodies_and_no_others() -> None:
+    answer = Reply(status=200, body=b"\x0b\x03\x80success\x03", undecoded='body is encoded as "br"')
+    assert broken(answer, status=("2xx",)) == []
+    assert broken(answer, status=("4xx",)) == ["status 200 not in 4xx"]
+    for rules in ({"contains": "success"}, {"equals": "success"}, {"regex": "success"}, {"json": {"$.code": 0}}):
+        assert broken(answer, status=("2xx",), **rules) == ['body is encoded as "br"']
+
+
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_without_an_expectation_any_2xx_counts(status: int) -> None:
     assert judge(Expectation(), reply("whatever", status)) == Judgement(Verdict.DELIVERED)

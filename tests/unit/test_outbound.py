@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -26,7 +28,8 @@ from hypothesis import strategies as st
 from chalicelib.address import Address
 from chalicelib.delivery.compose import compose
 from chalicelib.errors import Kind, SendFailed
-from chalicelib.outbound import MOST_LOOK_UPS, Outbound, Stopwatch, aim_at
+from chalicelib.name_lookup import MAX_OF_DOMAIN
+from chalicelib.outbound import Outbound, Stopwatch, aim_at
 from chalicelib.ports import Outgoing, Reply
 from chalicelib.settings import load
 from chalicelib.submission import read
@@ -149,12 +152,13 @@ def names(**addresses: list[str]) -> Callable[[str], list[str]]:
     return resolve
 
 
-def outbound(allow: str = "127.0.0.0/8,::1/128", *, ports: str = "", **injected: Any) -> Outbound:
+def outbound(allow: str = "127.0.0.0/8,::1/128", *, ports: str = "", ca_bundle: str = "", **injected: Any) -> Outbound:
     settings = {
         "KKBIDA_ALLOW_NETWORKS": allow,
         "KKBIDA_READ_LIMIT": str(LIMIT),
         "KKBIDA_CONNECT_TIMEOUT": "1",
         "KKBIDA_PORTS": ports,
+        "KKBIDA_CA_BUNDLE": ca_bundle,
     }
     return Outbound(load(settings), **injected)
 
@@ -194,6 +198,7 @@ def test_a_request_carries_what_it_was_given_and_what_frames_it_and_nothing_else
     assert head(receiver.requests[0]) == [
         "POST /a/b?c=d HTTP/1.1",
         "Accept-Encoding: identity",
+        "Connection: close",
         "Content-Length: 7",
         f"Host: partner.example:{receiver.port}",
         "User-Agent: kkbida/1",
@@ -212,6 +217,7 @@ def test_a_request_without_a_body_invents_none(receive: Receive, method: str, le
     assert head(receiver.requests[0]) == [
         f"{method} / HTTP/1.1",
         "Accept-Encoding: identity",
+        "Connection: close",
         *[f"Content-Length: {value}" for value in length],
         f"Host: 127.0.0.1:{receiver.port}",
     ]
@@ -224,6 +230,7 @@ def test_a_task_cannot_say_another_host_or_another_length(receive: Receive) -> N
     assert head(receiver.requests[0]) == [
         "POST / HTTP/1.1",
         "Accept-Encoding: gzip",
+        "Connection: close",
         "Content-Length: 2",
         f"Host: 127.0.0.1:{receiver.port}",
     ]
@@ -232,7 +239,7 @@ def test_a_task_cannot_say_another_host_or_another_length(receive: Receive) -> N
 def test_a_url_in_chinese_goes_out_in_ascii(receive: Receive) -> None:
     receiver = receive(says(OK))
     door = outbound(resolve=lambda name: ["127.0.0.1"] if name == "xn--fsqu00a.example" else [])
-    door.send(post(f"http://例子.example:{receiver.port}/上海?城=市 区"))
+    door.send(post(f"http://例子.example:{receiver.port}/上海?城=市%20区"))
     assert head(receiver.requests[0])[0] == "POST /%E4%B8%8A%E6%B5%B7?%E5%9F%8E=%E5%B8%82%20%E5%8C%BA HTTP/1.1"
     assert f"Host: xn--fsqu00a.example:{receiver.port}" in head(receiver.requests[0])
 
@@ -387,6 +394,34 @@ def test_a_cookie_is_a_header_like_any_other(receive: Receive) -> None:
     assert b"a=b" not in receiver.requests[1]
 
 
+@pytest.mark.parametrize(
+    "target", ["/a%2fb?sign=x%2fy%3d", "/%7euser", "/a/%2e%2e/b", "/a/../b", "/a?", "//key//x?q=a+b"]
+)
+def test_a_url_is_sent_as_it_was_given(receive: Receive, target: str) -> None:
+    receiver = receive(says(OK))
+    outbound().send(post(receiver.url.rstrip("/") + target))
+    assert head(receiver.requests[0])[0] == f"POST {target} HTTP/1.1"
+
+
+def test_a_reply_that_comes_before_the_request_was_read_is_the_reply() -> None:
+    """As of a receiver that answers 413 and hangs up (RFC 9112, 9.5)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+                connection.shutdown(socket.SHUT_RD)
+                connection.recv(LIMIT)
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with suppress(SendFailed):  # where the reset overtakes the reply, there is none
+            assert outbound().send(post(url, b"x" * 10_000_000)).status == 413
+        refusing.join()
+
+
 # ── caps in bytes ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -406,6 +441,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     "raw",
     [
         pytest.param(framed(b"x" * (LIMIT + 1)), id="one byte more"),
+        pytest.param(framed(b"")[:-5] + b"9" * 5000 + b"\r\n\r\n", id="a length of thousands of digits"),
+        pytest.param(CHUNKED + b"f" * 5000 + b"\r\n", id="a chunk whose size has thousands of digits"),
         pytest.param(CHUNKED + chunked(b"x" * (LIMIT + 1)) + b"\r\n", id="one byte more, in chunks"),
         pytest.param(CHUNKED + (b"1;" + b"e" * 60_000 + b"\r\nx\r\n") * 20, id="chunks that are mostly extension"),
         pytest.param(CHUNKED + b"0\r\n" + b"X: y\r\n" * 100_000, id="trailers without end"),
@@ -418,7 +455,7 @@ def test_a_reply_that_is_too_large_is_not_read_to_its_end(receive: Receive, raw:
     receiver = receive(says(raw))
     failed = failure(outbound(), post(receiver.url))
     assert failed.kind is Kind.TOO_LARGE
-    assert failed.detail == "127.0.0.1 sent more than the 65536 bytes that are read."
+    assert failed.detail.startswith("The reply of 127.0.0.1 is too large: it has ")
     assert receiver.hung_up.wait(10)
 
 
@@ -430,7 +467,6 @@ ZEROS = b"\0" * 20_000_000
     [
         ("gzip", gzip.compress(ZEROS)),
         ("deflate", zlib.compress(ZEROS)),
-        ("gzip, gzip", gzip.compress(gzip.compress(ZEROS))),
         ("gzip", gzip.compress(b"\0" * LIMIT) * 200),
     ],
 )
@@ -461,7 +497,7 @@ NOT_IN_TIME = [
     pytest.param(drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), Kind.TOTAL_TIMEOUT, id="a body, dripping"),
 ]
 NOT_IN_TIME_EITHER = [
-    pytest.param(drips(b"", b"H"), Kind.TOTAL_TIMEOUT, id="a status line, dripping"),
+    pytest.param(drips(b"HTTP/1.1 200 ", b"O"), Kind.TOTAL_TIMEOUT, id="a status line, dripping"),
     pytest.param(drips(b"HTTP/1.1 200 OK\r\nX: ", b"y"), Kind.TOTAL_TIMEOUT, id="one header, dripping"),
     pytest.param(drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), Kind.TOTAL_TIMEOUT, id="interim replies, dripping"),
     pytest.param(drips(CHUNKED, b"1\r\nx\r\n"), Kind.TOTAL_TIMEOUT, id="chunks, dripping"),
@@ -492,7 +528,9 @@ def test_an_encrypted_attempt_ends_with_its_time(
 def test_a_receiver_that_does_not_read_ends_with_the_attempts_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        assert failure(outbound(), post(url, b"x" * 30_000_000, timeout=SHORT)).kind is Kind.READ_TIMEOUT
+        failed = failure(outbound(), post(url, b"x" * 30_000_000, timeout=SHORT))
+    assert failed.kind is Kind.READ_TIMEOUT
+    assert failed.detail == "127.0.0.1 did not take the whole request within 0.2 s."
 
 
 @contextmanager
@@ -523,7 +561,8 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(receive: Recei
 def test_the_connect_cap_covers_the_tls_handshake(receive: Receive) -> None:
     receiver = receive(says_nothing)
     failed = failure(outbound(), post(receiver.url.replace("http", "https"), timeout=20))
-    assert (failed.kind, failed.detail) == (Kind.CONNECT_TIMEOUT, "No connection to 127.0.0.1 within 1 s.")
+    assert failed.kind is Kind.TLS
+    assert failed.detail == "The TLS handshake with 127.0.0.1 was not finished within 1 s."
     assert receiver.hung_up.wait(10)
 
 
@@ -538,9 +577,31 @@ def test_a_handshake_that_drips_ends_with_the_connect_cap() -> None:
 
         dripping = threading.Thread(target=drip)
         dripping.start()
-        failed = failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=SHORT))
-        assert failed.kind is Kind.CONNECT_TIMEOUT
+        door = outbound(context=ssl.create_default_context())
+        failed = failure(door, post(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=SHORT))
+        assert failed.kind is Kind.TLS
         dripping.join()
+
+
+NOT_WHOLE = "127.0.0.1 had not sent its whole reply after 0.2 s: it sent status 200 and"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (says_nothing, "127.0.0.1 took the request and sent no reply within 0.2 s."),
+        (
+            says(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\nsuccess"),
+            f"{NOT_WHOLE} 7 bytes of a body that has no length and ends with the connection, the last of it after 0.",
+        ),
+        (
+            says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsuccess"),
+            f"{NOT_WHOLE} 7 of the 9 bytes of its body, the last of it after 0.",
+        ),
+    ],
+)
+def test_a_reply_that_is_not_complete_in_time_is_told_by_what_came(receive: Receive, answer: Answer, why: str) -> None:
+    assert failure(outbound(), post(receive(answer).url, timeout=SHORT)).detail.startswith(why)
 
 
 # ── what the time went into ──────────────────────────────────────────────────────────────────────
@@ -613,7 +674,7 @@ def test_a_failure_says_that_it_never_had_an_address_a_connection_or_a_secure_on
         assert ended_in(failure(outbound(), post(f"http://127.0.0.1:{port}/", timeout=SHORT))) is Phase.CONNECT
     silent = receive(says_nothing)
     https = silent.url.replace("http", "https")
-    assert ended_in(failure(outbound(), post(https, timeout=SHORT))) is Phase.TLS
+    assert ended_in(failure(outbound(context=ssl.create_default_context()), post(https, timeout=SHORT))) is Phase.TLS
 
 
 def test_the_time_of_an_attempt_that_ended_with_its_time_is_all_accounted_for(receive: Receive) -> None:
@@ -652,14 +713,14 @@ def test_a_resolver_that_hangs_does_not_outlive_the_cap(hanging: Callable[[str],
 
 def test_look_ups_that_hang_do_not_pile_up(hanging: Callable[[str], list[str]]) -> None:
     door = outbound(resolve=hanging)
-    for _ in range(MOST_LOOK_UPS + 10):
+    for _ in range(MAX_OF_DOMAIN + 10):
         assert failure(door, post("http://partner.example/", timeout=0.001)).kind is Kind.DNS
-    assert sum(thread.name == "look-up" for thread in threading.enumerate()) <= MOST_LOOK_UPS
+    assert sum(thread.name == "look-up" for thread in threading.enumerate()) <= MAX_OF_DOMAIN
 
 
 def test_look_ups_that_have_ended_make_room_for_others() -> None:
     door = outbound("", resolve=names(partner_example=["8.8.8.8"]))
-    for _ in range(MOST_LOOK_UPS + 10):
+    for _ in range(MAX_OF_DOMAIN + 10):
         door.check("http://partner.example/")
         with pytest.raises(SendFailed, match="not found"):
             door.send(post("http://other.example/"))
@@ -719,7 +780,6 @@ LOOPBACK = [
 PRIVATE = [
     "http://[64:ff9b::7f00:1]/",
     "http://[fe80::1%25eth0]/",
-    "http://[fe80::1%eth0]/",
     "https://169.254.169.254/latest/meta-data/",
     "http://10.0.0.1:8080/",
 ]
@@ -749,6 +809,7 @@ UNUSABLE = [
     "http://8.8.8.8:x/",
     "http://[::1/",
     "http://[v1.x]/",
+    "http://[fe80::1%eth0]/",
     "http://*.example/",
     "http://a b/",
     "http://a\x00b/",
@@ -775,10 +836,27 @@ def test_a_url_that_is_none_or_means_two_things_is_refused(url: str) -> None:
     assert "hunter2" not in caught.value.detail
 
 
-def test_a_trailing_dot_makes_no_other_host() -> None:
-    door = outbound("", resolve=names(localhost_=["127.0.0.1"]))
-    assert failure(door, post("http://localhost./")).kind is Kind.FORBIDDEN
-    assert failure(door, post("http://127.0.0.1./")).kind in (Kind.FORBIDDEN, Kind.DNS)
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "localhost.", "foo.localhost", "a.b.LocalHost.", "127.0.0.1."]
+)
+def test_this_computer_is_known_by_its_name_whatever_a_resolver_says(host: str) -> None:
+    door = outbound("", resolve=names(**{"127_0_0_1_": ["127.0.0.1"], "localhost": ["8.8.8.8"]}))
+    for refuses in (door.check, lambda url: door.send(post(url))):
+        with pytest.raises(SendFailed, match="not allowed") as caught:
+            refuses(f"http://{host}:80/")
+        assert caught.value.kind is Kind.FORBIDDEN
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "localhostx", "mylocalhost"])
+def test_other_names_are_looked_up(host: str) -> None:
+    outbound("", resolve=lambda _: ["8.8.8.8"]).check(f"http://{host}/")
+
+
+def test_this_computer_is_reached_by_its_name_where_it_is_allowed(receive: Receive) -> None:
+    receiver = receive(says(OK))
+    door = outbound("127.0.0.0/8", resolve=names())
+    assert door.send(post(receiver.url.replace("127.0.0.1", "api.localhost"))).status == 200
+    assert f"Host: api.localhost:{receiver.port}" in head(receiver.requests[0])
 
 
 def test_only_the_ports_of_the_settings_are_used(receive: Receive) -> None:
@@ -871,37 +949,58 @@ def test_nobody_listening_is_a_refusal() -> None:
     assert (failed.kind, failed.detail) == (Kind.REFUSED, "127.0.0.1 took no connection: Connection refused.")
 
 
-@pytest.mark.parametrize(
-    ("raw", "cause"),
-    [
-        (b"", "RemoteDisconnected"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "BadStatusLine"),
-        (b"HTTP/1.1 abc\r\n\r\n", "BadStatusLine"),
-        (b"HTTP/9.9 200 OK\r\n\r\n", "UnknownProtocol"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", "LineTooLong"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n", "HTTPException"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\nabc", "InvalidHeader"),
-        (framed(b"hello")[:-2], "IncompleteRead"),
-        (CHUNKED + b"5\r\nhel", "IncompleteRead"),
-        (CHUNKED + b"xyz\r\nhel", "InvalidChunkLength"),
-    ],
-)
-def test_what_is_cut_or_is_not_http_is_a_broken_connection(receive: Receive, raw: bytes, cause: str) -> None:
+IN_THE_MIDDLE = "127.0.0.1 closed the connection in the middle of its reply; it had sent"
+
+
+def answers_and_hangs_up(raw: bytes) -> Answer:
     def answer(connection: socket.socket) -> None:
         connection.sendall(raw)
         hangs_up(connection)
 
-    failed = failure(outbound(), post(receive(answer).url))
-    assert failed.kind is Kind.BROKEN
-    assert failed.detail == f"The connection to 127.0.0.1 broke, or what came is not HTTP ({cause})."
+    return answer
 
 
-@pytest.mark.parametrize("wrong", ["Content-Length: 3, 4", "Content-Encoding: gzip\r\nContent-Length: 3", "X" * 70_000])
-def test_the_connection_is_closed_though_the_reply_cannot_be_read(receive: Receive, wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "127.0.0.1 closed the connection without a reply."),
+        (
+            b"HTTP/1.1 200",
+            f"{IN_THE_MIDDLE} part of the head of a reply.",
+        ),
+        (
+            framed(b"hello")[:-2],
+            f"{IN_THE_MIDDLE} status 200 and 3 of the 5 bytes of its body.",
+        ),
+        (
+            CHUNKED + b"5\r\nhel",
+            f"{IN_THE_MIDDLE} status 200 and 3 bytes of a chunked body that has not ended.",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            'The reply of 127.0.0.1 is not valid: it does not begin with HTTP/: "SSH-2.0-OpenSSH_9.6".',
+        ),
+        (
+            bytes.fromhex("15030100020246"),
+            "The reply of 127.0.0.1 is not valid: it is TLS: on this port the receiver expects https://.",
+        ),
+    ],
+)
+def test_what_is_cut_or_is_not_http_is_a_broken_connection(receive: Receive, raw: bytes, why: str) -> None:
+    failed = failure(outbound(), post(receive(answers_and_hangs_up(raw)).url))
+    assert (failed.kind, failed.detail) == (Kind.BROKEN, why)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["Content-Length: 3, 4", "Content-Encoding: gzip\r\nContent-Length: 3", "X-Région: eu", "X" * 40_000, "X-A"],
+)
+def test_a_reply_that_cannot_be_read_is_refused_at_once_and_the_connection_closed(receive: Receive, wrong: str) -> None:
     receiver = receive(says(f"HTTP/1.1 200 OK\r\n{wrong}\r\n\r\nabc".encode()))
-    failed = failure(outbound(), post(receiver.url))
+    failed = failure(outbound(), post(receiver.url, timeout=100))
     assert receiver.hung_up.wait(10)
-    assert failed.kind is Kind.BROKEN
+    assert failed.kind in (Kind.BROKEN, Kind.TOO_LARGE)
+    assert failed.detail.startswith("The reply of 127.0.0.1 is ")
 
 
 def test_a_reset_is_a_broken_connection(receive: Receive) -> None:
@@ -909,13 +1008,17 @@ def test_a_reset_is_a_broken_connection(receive: Receive) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
 
-    assert failure(outbound(), post(receive(reset).url)).kind is Kind.BROKEN
+    failed = failure(outbound(), post(receive(reset).url))
+    assert (failed.kind, failed.detail) == (Kind.BROKEN, "127.0.0.1 reset the connection without a reply.")
 
 
 def test_a_body_that_is_not_encoded_as_it_says_is_a_broken_connection(receive: Receive) -> None:
     receiver = receive(says(framed(b"not gzip", "Content-Encoding: gzip")))
     failed = failure(outbound(), post(receiver.url))
-    assert (failed.kind, failed.detail) == (Kind.BROKEN, "The reply of 127.0.0.1 is not encoded as it says.")
+    assert failed.kind is Kind.BROKEN
+    assert failed.detail == (
+        "The reply of 127.0.0.1 is not valid: it has a body that is not encoded as its Content-Encoding says: gzip."
+    )
 
 
 @pytest.mark.parametrize("answer", [says_nothing, hangs_up, says(b"HTTP/1.1 200 OK\r\n: broken\r\n\r\n"), says(OK)])
@@ -1001,46 +1104,108 @@ def test_a_certificate_of_an_authority_nobody_knows_is_not_accepted(receive: Rec
     assert "unable to get local issuer certificate" in failed.detail
 
 
-def test_a_receiver_that_does_not_speak_tls_is_a_failure_of_tls() -> None:
+@contextmanager
+def handshaking(answer: Answer) -> Iterator[str]:
+    """The URL of one who takes a connection, reads what comes first, answers as told and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def speak() -> None:
+        def serve() -> None:
             connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            with connection, suppress(OSError):
                 connection.recv(LIMIT)
+                answer(connection)
+                hangs_up(connection)
 
-        speaking = threading.Thread(target=speak)
-        speaking.start()
-        failed = failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/"))
-        assert failed.kind is Kind.TLS
-        speaking.join()
-
-
-def test_a_receiver_that_hangs_up_on_the_handshake_is_a_failure_of_tls() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def hang_up() -> None:
-            connection, _ = listener.accept()
-            connection.close()
-
-        hanging_up = threading.Thread(target=hang_up)
-        hanging_up.start()
-        assert failure(outbound(), post(f"https://127.0.0.1:{listener.getsockname()[1]}/")).kind is Kind.TLS
-        hanging_up.join()
+        serving = threading.Thread(target=serve)
+        serving.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        serving.join()
 
 
+def alert(number: int) -> bytes:
+    """A fatal alert as its record (RFC 8446, 6)."""
+    return bytes([21, 3, 3, 0, 2, 2, number])
+
+
+SERVER_HELLO_1_0 = bytes.fromhex("160301002a 02000026 0301" + "00" * 32 + "00 002f 00")
+NO_TLS = "127.0.0.1 does not speak TLS on this port; it may expect http:// instead of https://."
+OLD = "127.0.0.1 supports no version of TLS from 1.2 on; older ones are not secure."
+CERTIFICATE = "127.0.0.1 requires a client certificate, and kkbida has none."
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), NO_TLS),
+        (says(b"SSH-2.0-OpenSSH_9.6\r\n"), NO_TLS),
+        (says(b"220 smtp.example ESMTP\r\n"), NO_TLS),
+        (says(alert(70)), OLD),
+        (says(SERVER_HELLO_1_0), OLD),
+        (says(alert(116)), CERTIFICATE),
+        (says(alert(42)), CERTIFICATE),
+        (says(alert(48)), CERTIFICATE),
+        (says(alert(40)), "127.0.0.1 refused the TLS handshake: it has no cipher suite in common with kkbida."),
+        (says(alert(112)), "127.0.0.1 refused the TLS handshake: it does not serve this host name."),
+        (says(alert(80)), "TLS with 127.0.0.1 failed (TLSV1_ALERT_INTERNAL_ERROR)."),
+        (says(b""), "127.0.0.1 closed the connection during the TLS handshake."),
+    ],
+)
+def test_what_went_wrong_in_a_handshake_can_be_told_apart(answer: Answer, why: str) -> None:
+    with handshaking(answer) as url:
+        failed = failure(outbound(), post(url))
+    assert (failed.kind, failed.detail) == (Kind.TLS, why)
+
+
+def test_a_reset_in_a_handshake_is_told_as_such() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+
+    with handshaking(reset) as url:
+        failed = failure(outbound(), post(url))
+    assert (failed.kind, failed.detail) == (Kind.TLS, "127.0.0.1 reset the connection during the TLS handshake.")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_receiver_that_wants_a_certificate_of_ours_is_a_failure_of_tls_without_secrets(
-    receive: Receive, authority: trustme.CA
+    receive: Receive, authority: trustme.CA, version: ssl.TLSVersion
 ) -> None:
     context = serving(authority, "127.0.0.1")
+    context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
     secret = "hunter2"
     url = receive(says(OK), context=context).url + secret
     failed = failure(outbound(context=trusting(authority)), post(url))
-    assert failed.kind is Kind.TLS
+    assert (failed.kind, failed.detail) == (Kind.TLS, CERTIFICATE)
     assert secret not in "".join(traceback.format_exception(failed))
+
+
+def test_a_receiver_without_a_cipher_in_common_is_told_as_such(receive: Receive, authority: trustme.CA) -> None:
+    context = serving(authority, "127.0.0.1")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-SHA256:@SECLEVEL=0")
+    failed = failure(outbound(context=trusting(authority)), post(receive(says(OK), context=context).url))
+    assert failed.detail == "127.0.0.1 refused the TLS handshake: it has no cipher suite in common with kkbida."
+
+
+def test_a_certificate_that_has_expired_is_told_as_such(receive: Receive, authority: trustme.CA) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    authority.issue_cert("127.0.0.1", not_after=long_ago).configure_cert(context)
+    failed = failure(outbound(context=trusting(authority)), post(receive(says(OK), context=context).url))
+    assert failed.detail == "The certificate of 127.0.0.1 is not accepted: certificate has expired."
+
+
+def test_the_authorities_of_a_bundle_are_trusted_beside_the_public_ones(
+    receive: Receive, authority: trustme.CA, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
+    door = outbound(ca_bundle=str(bundle))
+    assert door.send(post(receiver.url)).status == 200
+    assert len(door._context.get_ca_certs()) == len(outbound()._context.get_ca_certs()) + 1
 
 
 def test_the_authorities_are_read_once_and_not_for_each_connection(receive: Receive, authority: trustme.CA) -> None:

@@ -25,6 +25,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
         mail_from="",
         smtp="",
         allow_networks=(),
+        ca_bundle="",
         ports=frozenset(),
         connect_timeout=5,
         default_timeout=10,
