@@ -52,8 +52,10 @@ def accept(door: socket.socket, told: Counting) -> None:
 
 def answer(connection: socket.socket, number: int, told: Counting) -> None:
     with connection, connection.makefile("rb") as lines:
-        while head := b"".join(iter(lines.readline, b"\r\n")):
-            length = next((int(it[15:]) for it in head.lower().split(b"\r\n") if it.startswith(b"content-length:")), 0)
+        while lines.readline():
+            length = 0
+            while (line := lines.readline().lower()) != b"\r\n":
+                length = int(line[15:]) if line.startswith(b"content-length:") else length
             lines.read(length)
             told.requests.append(number)
             body = b'{"code": "%d"}' % number
