@@ -8,15 +8,18 @@ import subprocess
 import sys
 import threading
 import venv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from kkbida import Client
+from kkbida.cli.app import cli
+from kkbida.cli.profiles import Profiles
 from kkbida.operations import make
 from tests.local.conftest import Run, running
 
@@ -113,6 +116,39 @@ def key(run: Run) -> tuple[str, str]:
     with Client(run.access["api"]) as operator:
         made = operator.do(make("/v1/callers", {"source_app": "orders"}))
     return made["key_id"], made["secret"]
+
+
+# ── the command line in this process ─────────────────────────────────────────────────────────────
+
+Kkbida = Callable[..., Result]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profiles:
+    """A home of its own, without profiles."""
+    for name in ("KKBIDA_PROFILE", "KKBIDA_URL", "KKBIDA_KEY_ID", "KKBIDA_SECRET", "DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return Profiles(tmp_path / "kkbida" / "profiles.ini")
+
+
+@pytest.fixture
+def kkbida(config: Profiles) -> Kkbida:  # noqa: ARG001 - it lies in a home of its own
+    """Runs a command line; it must end with `code`."""
+
+    def run(*arguments: str, code: int = 0, stdin: str | bytes = "") -> Result:
+        result = CliRunner().invoke(cli, arguments, input=stdin, prog_name="kkbida")
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def here(run: Run, monkeypatch: pytest.MonkeyPatch, config: Profiles) -> str:  # noqa: ARG001 - as above
+    """The local run is the one that is asked; the address of its receiver."""
+    monkeypatch.setenv("KKBIDA_URL", run.access["api"])
+    return run.access["receiver"]
 
 
 # ── the SDK as it is installed ───────────────────────────────────────────────────────────────────

@@ -7,53 +7,21 @@ import io
 import json
 import shlex
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
 from kkbida import Patience, __version__
 from kkbida.cli.app import SECTIONS, cli
 from kkbida.cli.base import Command
+from kkbida.cli.ending import EXITS
 from kkbida.cli.manual import manual
 from kkbida.cli.profiles import Profile, Profiles
-from tests.local.conftest import Run
-from tests.sdk.conftest import Said, Scripted, shown_task, whole_task
+from tests.sdk.conftest import Kkbida, Said, Scripted, shown_task, whole_task
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-Kkbida = Callable[..., Result]
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profiles:
-    """A home of its own, without profiles."""
-    for name in ("KKBIDA_PROFILE", "KKBIDA_URL", "KKBIDA_KEY_ID", "KKBIDA_SECRET", "DATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    return Profiles(tmp_path / "kkbida" / "profiles.ini")
-
-
-@pytest.fixture
-def kkbida(config: Profiles) -> Kkbida:  # noqa: ARG001 - it lies in a home of its own
-    """Runs a command line; it must end with `code`."""
-
-    def run(*arguments: str, code: int = 0, stdin: str = "") -> Result:
-        result = CliRunner().invoke(cli, arguments, input=stdin, prog_name="kkbida")
-        assert result.exit_code == code, (result.output, result.exception)
-        return result
-
-    return run
-
-
-@pytest.fixture
-def here(run: Run, monkeypatch: pytest.MonkeyPatch, config: Profiles) -> str:  # noqa: ARG001 - as above
-    """The local run is the one that is asked; the address of its receiver."""
-    monkeypatch.setenv("KKBIDA_URL", run.access["api"])
-    return run.access["receiver"]
-
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -492,8 +460,8 @@ def test_a_file_that_is_broken_is_said_to_be(kkbida: Kkbida, config: Profiles) -
 
 def test_profiles_survive_whatever_characters_they_hold(config: Profiles) -> None:
     odd = Profile("https://kkbida.example/%20", "key %(x)s", "kks_=;#:[ä", "ann", "c=ook;ie", "%")
-    config.put("odd name [1]", odd)
-    assert config.all() == {"odd name [1]": odd}
+    config.put("odd.n@me-1_é+", odd)
+    assert config.all() == {"odd.n@me-1_é+": odd}
 
 
 def test_the_local_run_is_found_by_its_folder(
@@ -587,7 +555,8 @@ def test_every_help_shows_the_examples(kkbida: Kkbida, words: list[str], command
 def test_help_shows_every_command_and_every_exit_code(kkbida: Kkbida) -> None:
     said = kkbida("--help").stdout
     assert all(f"  {name} " in said for name in cli.commands)
-    assert "  5  kkbida was not reached" in said
+    assert "  5    kkbida was not reached" in said
+    assert all(f"  {int(code)} " in said for code in EXITS)
     assert kkbida("--version").stdout == f"{__version__}\n"
 
 

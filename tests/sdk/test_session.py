@@ -126,7 +126,7 @@ def test_whoever_says_no_changes_nothing(bin_folder: Path, scripted: Scripted, t
     variables = environment(bin_folder, tmp_path, KKBIDA_URL=scripted.url)
     command = [str(bin_folder / "kkbida"), "callers", "remove", "key_1"]
     code, shown = typed(command, variables, ("Remove the caller key_1? [y/N]: ", "n"))
-    assert (code, "Aborted!" in shown) == (1, True)
+    assert (code, "Stopped." in shown) == (130, True)
     assert scripted.came == []
 
 

@@ -422,7 +422,7 @@ def _bring_channel(client: Client, row: Mapping[str, Json], there: Sequence[str]
     if dry_run:
         client.do(operations.make("/v1/channels/preview", {name: channel[name] for name in PREVIEWED}))
     else:
-        client.do(operations.make("/v1/channels", channel))
+        client.do(operations.make("/v1/channels", channel, shows="channel_id"))
     return "made"
 
 

@@ -155,6 +155,17 @@ def as_json(reply: Reply) -> Json:
     return shown
 
 
+def about(name: str) -> Callable[[Reply], Json]:
+    """The JSON as it came, which has a member of that name: so it is kkbida's."""
+
+    def read(reply: Reply) -> Json:
+        shown = as_json(reply)
+        shown[name]  # raises MissingMember
+        return shown
+
+    return read
+
+
 def member(name: str) -> Callable[[Reply], Json]:
     """What stands under a name in it."""
     return lambda reply: as_json(reply)[name]
@@ -238,9 +249,9 @@ def show(
     return Operation("GET", route, read, query=given, repeatable=True)
 
 
-def make(route: str, body: Json) -> Operation[Json]:
-    """Something new."""
-    return Operation("POST", route, as_json, body=body)
+def make(route: str, body: Json, *, shows: str = "") -> Operation[Json]:
+    """Something new; `shows`: a member of every answer, without which it is none of kkbida's."""
+    return Operation("POST", route, about(shows) if shows else as_json, body=body)
 
 
 def remove(route: str, **ids: str) -> Operation[None]:
@@ -250,18 +261,19 @@ def remove(route: str, **ids: str) -> Operation[None]:
 
 def change_target(target: str, changes: Mapping[str, Json]) -> Operation[Json]:
     """Pause, resume or limit a target."""
-    return Operation("PATCH", "/v1/targets", as_json, query={"target": target}, body=changes, repeatable=True)
+    return Operation("PATCH", "/v1/targets", about("target"), query={"target": target}, body=changes, repeatable=True)
 
 
 def change_operator(name: str, changes: Mapping[str, Json]) -> Operation[Json]:
     """Another role or password, or the end of all sessions."""
-    return Operation("PATCH", "/v1/operators/{name}", as_json, ids={"name": name}, body=changes, repeatable=True)
+    return Operation("PATCH", "/v1/operators/{name}", about("name"), ids={"name": name}, body=changes, repeatable=True)
 
 
 def start_resend(of: Filter, *, rate: float | None = None, dry_run: bool = False) -> Operation[Json]:
     """Resend all tasks of a filter at a rate; or only count them."""
     extra = {**({} if rate is None else {"rate": rate}), **({"dry_run": True} if dry_run else {})}
-    return replace(make("/v1/resends", {"filter": of.as_json(), **extra}), repeatable=dry_run)
+    begun = make("/v1/resends", {"filter": of.as_json(), **extra}, shows="count" if dry_run else "resend_id")
+    return replace(begun, repeatable=dry_run)
 
 
 def resend_progress(resend_id: str) -> Operation[Json]:
@@ -271,12 +283,14 @@ def resend_progress(resend_id: str) -> Operation[Json]:
 
 def stop_resend(resend_id: str) -> Operation[Json]:
     """Stop it."""
-    return Operation("DELETE", "/v1/resends/{resend_id}", as_json, ids={"resend_id": resend_id}, repeatable=True)
+    return Operation(
+        "DELETE", "/v1/resends/{resend_id}", about("resend_id"), ids={"resend_id": resend_id}, repeatable=True
+    )
 
 
 def test_channel(channel_id: str) -> Operation[Json]:
     """Send a message, and hear what became of it."""
-    return Operation("POST", "/v1/channels/{channel_id}/test", as_json, ids={"channel_id": channel_id})
+    return Operation("POST", "/v1/channels/{channel_id}/test", about("delivered"), ids={"channel_id": channel_id})
 
 
 def login(name: str, password: str, device: str = "") -> Operation[OperatorSession]:

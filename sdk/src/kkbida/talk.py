@@ -182,7 +182,11 @@ def batches(tasks: Sequence[Task]) -> list[Sequence[Task]]:
 
 
 def sendable(request: Request) -> Request:
-    """The request, if HTTP carries its headers: visible ASCII and spaces. Raises Unsendable, which tells no value."""
+    """The request, if HTTP carries it: its headers are visible ASCII and spaces.
+
+    Raises Unsendable, which tells no value, and UnicodeEncodeError for a query that is no text.
+    """
+    request.query_text.encode()
     for name, value in request.headers.items():
         if not (value.isascii() and value.isprintable()):
             raise Unsendable(f"the header {name} holds a character that is no visible ASCII: HTTP does not carry it")

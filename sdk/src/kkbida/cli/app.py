@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+from typing import Any
+
 import click
 
 from kkbida.cli import importing, manage, people, tasks
-from kkbida.cli.base import COMMON, EXITS, Group
+from kkbida.cli.base import COMMON, Group, Here, explained
+from kkbida.cli.ending import EXITS, ended, piped
 from kkbida.version import __version__
 
 SECTIONS = {
@@ -24,6 +29,22 @@ SECTIONS = {
 
 class Root(Group):
     """The command itself, whose help shows its commands by sections, and how it ends."""
+
+    def main(self, *given: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """Run it, and end the process with one of the exit codes, whatever happens."""
+        here = Here()
+        run = partial(super().main, *given, standalone_mode=False, obj=here, **more)
+        sys.exit(ended(run, partial(explained, here=here)) if standalone_mode else run())
+
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        """As click has it; but a closed pipe is no failure that click knows better than we do."""
+        with piped():
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As above."""
+        with piped():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
         """The names of all commands, section by section."""

@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from enum import IntEnum
 from typing import Any, TypeVar
 
 import click
 
 from kkbida import operations
 from kkbida.cli import profiles, say
+from kkbida.cli.ending import Exit, Failure
 from kkbida.cli.profiles import BadProfile, Named, Profile, Profiles
 from kkbida.client import Client
 from kkbida.credentials import Credentials, Nobody
-from kkbida.errors import (
-    Forbidden,
-    KkbidaError,
-    NotFound,
-    Refused,
-    Unauthorized,
-    Unavailable,
-    Unintelligible,
-    Unreachable,
-)
+from kkbida.errors import Forbidden, KkbidaError, Refused, Unauthorized
 from kkbida.talk import Patience
 from kkbida.tasks import moment
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class Exit(IntEnum):
-    """How a command ends, for scripts."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    REFUSED = 3
-    NOT_FOUND = 4
-    UNREACHABLE = 5
-
-
-EXITS = {
-    Exit.OK: "done",
-    Exit.FAILED: "the task was exhausted, cancelled or not final in time; or some of many were not taken",
-    Exit.USAGE: "the command is not right, or a profile cannot be used",
-    Exit.REFUSED: "kkbida refused it",
-    Exit.NOT_FOUND: "there is no such thing",
-    Exit.UNREACHABLE: "kkbida was not reached, or could not take it just now",
-}
-"""The same in words."""
-
-
-class Failure(Exception):
-    """Ends the command with some words on standard error, and an exit code."""
-
-    def __init__(self, message: str, code: Exit) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 # ── what the options say ─────────────────────────────────────────────────────────────────────────
@@ -84,8 +46,11 @@ class Here:
 
     @property
     def profiles(self) -> Profiles:
-        """The file of profiles."""
-        return Profiles(profiles.default_path(os.environ))
+        """The file of profiles. Raises Failure."""
+        try:
+            return Profiles(profiles.default_path(os.environ))
+        except BadProfile as error:
+            raise Failure(str(error), Exit.USAGE) from error
 
     def chosen(self) -> tuple[str, Profile]:
         """The profile that is used, and its name. Raises Failure."""
@@ -112,7 +77,7 @@ class Here:
         session = self.as_one(profile, Nobody()).do(
             operations.login(access["operator"], access["password"], profile.device)
         )
-        self.keep(profiles.LOCAL, self.profiles.at(profiles.LOCAL, profile.url).logged_in(session))
+        self.keep(profiles.LOCAL, lambda known: known.at(profile.url).logged_in(session))
         return profile.logged_in(session)
 
     def _is_known(self, profile: Profile) -> bool:
@@ -144,17 +109,21 @@ class Here:
             raise Failure(str(error), Exit.USAGE) from error
 
     def to_keep(self) -> tuple[str, Profile]:
-        """As `chosen`, where something is to be kept. Raises Failure when the profile would come to ask elsewhere."""
+        """As `chosen`, where something is to be kept. Raises Failure when the profile would come to ask elsewhere, or
+        has a name that no profile can have."""
         name, profile = self.chosen()
-        known = self.profiles.find(name)
+        try:
+            known = self.profiles.find(profiles.checked_name(name))
+        except BadProfile as error:
+            raise Failure(str(error), Exit.USAGE) from error
         if known.url not in ("", profile.url) and not self.named.local:
             raise Failure(f"The profile {name} asks {known.url}. Name another one: --profile", Exit.USAGE)
         return name, profile
 
-    def keep(self, name: str, profile: Profile) -> None:
-        """Keep a profile. Raises Failure."""
+    def keep(self, name: str, change: Callable[[Profile], Profile]) -> Profile:
+        """Change a profile from what it is at that moment, and keep it. Raises Failure."""
         try:
-            self.profiles.put(name, profile)
+            return self.profiles.change(name, change)
         except BadProfile as error:
             raise Failure(str(error), Exit.USAGE) from error
 
@@ -229,30 +198,10 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands, which ends as `Exit` says when kkbida does not do what is asked."""
+    """A group of such commands."""
 
     command_class = Command
     group_class = type
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Raises click's Exit for whatever went wrong, once that is said."""
-        try:
-            return super().invoke(ctx)
-        except KkbidaError as error:
-            say.failure(explained(error, ctx.find_root().ensure_object(Here)))
-            raise click.exceptions.Exit(code_of(error)) from error
-        except Failure as failure:
-            say.failure(str(failure))
-            raise click.exceptions.Exit(failure.code) from failure
-
-
-def code_of(error: KkbidaError) -> Exit:
-    """The exit code for what the SDK raised."""
-    if isinstance(error, NotFound):
-        return Exit.NOT_FOUND
-    if isinstance(error, (Unreachable, Unavailable, Unintelligible)):
-        return Exit.UNREACHABLE
-    return Exit.REFUSED if isinstance(error, Refused) else Exit.FAILED
 
 
 def explained(error: KkbidaError, here: Here) -> str:
@@ -307,7 +256,7 @@ class When(click.ParamType):  # type: ignore[type-arg]  # older versions of clic
             return value
         try:
             return self._read(value)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError):
             self.fail(f"{value!r} is neither a time such as 2026-12-01T08:00:00Z nor a span such as 2h", param, ctx)
 
     def _read(self, text: str) -> datetime:
@@ -316,7 +265,20 @@ class When(click.ParamType):  # type: ignore[type-arg]  # older versions of clic
         if number.isdecimal() and unit in UNITS:
             return datetime.now(timezone.utc) + self.sign * timedelta(seconds=int(number) * UNITS[unit])
         found = moment(text)
-        return found if found.tzinfo else found.astimezone()
+        return found.astimezone(timezone.utc)  # as it is sent: this fails at both ends of the calendar
+
+
+class Number(click.FloatRange):
+    """A number that is one: neither NaN nor infinite, which JSON has not and no clock reaches."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Fails when it is none."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -354,7 +316,14 @@ def secret_from(prompt: str, *, twice: bool = False) -> str:
     """A password or a secret: asked for without echo, or a line of standard input where that is no terminal."""
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
-    return sys.stdin.readline().rstrip("\n")
+    try:
+        secret = sys.stdin.readline().removeprefix("\ufeff").rstrip("\r\n")
+        secret.encode()
+    except UnicodeError as error:
+        raise Failure(f"{prompt}: standard input is not UTF-8.", Exit.USAGE) from error
+    if not secret:
+        raise Failure(f"{prompt}: standard input has no line for it, or an empty one.", Exit.USAGE)
+    return secret
 
 
 def confirmed(question: str, *, yes: bool) -> None:

@@ -13,7 +13,8 @@ import click
 
 from kkbida import mysql
 from kkbida.cli import say
-from kkbida.cli.base import Command, Exit, Failure, Here, pass_here
+from kkbida.cli.base import Command, Here, pass_here
+from kkbida.cli.ending import Exit, Failure
 from kkbida.cli.words import counted
 from kkbida.dump import Row
 from kkbida.mysql import Report, Stage

@@ -12,7 +12,8 @@ import click
 
 from kkbida import operations
 from kkbida.cli import say
-from kkbida.cli.base import YES, Command, Exit, Group, Here, When, chosen_members, confirmed, pass_here, secret_from
+from kkbida.cli.base import YES, Command, Group, Here, Number, When, chosen_members, confirmed, pass_here, secret_from
+from kkbida.cli.ending import Exit, Failure
 from kkbida.cli.tasks import follow, resend_sentence
 from kkbida.cli.words import counted, local, pairs
 from kkbida.client import Client
@@ -146,12 +147,12 @@ BREAKER = ("failure_share", "window", "least_attempts", "open_seconds")
 )
 @click.argument("target")
 @click.option("--concurrency", "max_concurrency", type=int, metavar="NUMBER", help="Attempts at a time, at most.")
-@click.option("--rate", "rate_per_second", type=float, metavar="NUMBER", help="Attempts a second, at most.")
+@click.option("--rate", "rate_per_second", type=Number(), metavar="NUMBER", help="Attempts a second, at most.")
 @click.option("--breaker", is_flag=True, help="Leave it alone for a while when too many attempts fail.")
-@click.option("--failure-share", type=float, metavar="SHARE", help="Of attempts that must fail for that.")
-@click.option("--window", type=float, metavar="SECONDS", help="Of which attempts are counted.")
+@click.option("--failure-share", type=Number(), metavar="SHARE", help="Of attempts that must fail for that.")
+@click.option("--window", type=Number(), metavar="SECONDS", help="Of which attempts are counted.")
 @click.option("--least-attempts", type=int, metavar="NUMBER", help="That must have been made in it.")
-@click.option("--open-seconds", type=float, metavar="SECONDS", help="Until one attempt is let through to see.")
+@click.option("--open-seconds", type=Number(), metavar="SECONDS", help="Until one attempt is let through to see.")
 @click.option("--none", "nothing", is_flag=True, help="Take all limits away.")
 @pass_here
 def limit(here: Here, /, target: str, breaker: bool, nothing: bool, **given: Any) -> None:
@@ -216,14 +217,16 @@ def _channel(it: Mapping[str, Any]) -> say.Row:
 )
 @click.option("--to-app", "target_apps", multiple=True, metavar="APP", help="Only tasks that go to it; repeat it.")
 @click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="What it is told of; repeat it.")
-@click.option("--gather", type=float, metavar="SECONDS", help="Between two notices, in which failures gather.")
+@click.option("--gather", type=Number(), metavar="SECONDS", help="Between two notices, in which failures gather.")
 @pass_here
 def add_channel(here: Here, /, kind: str, address: str, ask_secret: bool, **given: Any) -> None:
     """Make a channel: failures are told there from now on."""
     named = chosen_members(given, ("memo", "source_apps", "target_apps", "events", "gather"))
     if ask_secret:
         named["secret"] = secret_from("Signing secret of the robot")
-    made = here.client().do(operations.make("/v1/channels", {"kind": kind, "url": address, **named}))
+    made = here.client().do(
+        operations.make("/v1/channels", {"kind": kind, "url": address, **named}, shows="channel_id")
+    )
     here.voice.one(made, f"{made['channel_id']}  try it: kkbida channels test {made['channel_id']}")
 
 
@@ -307,13 +310,23 @@ def add_caller(here: Here, /, source_app: str, save: bool, **given: Any) -> None
     name, profile = here.to_keep() if save else here.chosen()
     if "user_name" in named:
         named["password"] = secret_from(f"Password of {named['user_name']}", twice=True)
-    made = client.do(operations.make("/v1/callers", {"source_app": source_app, **named}))
+    made = client.do(operations.make("/v1/callers", {"source_app": source_app, **named}, shows="secret"))
     if save:
-        here.keep(name, replace(profile, key_id=made["key_id"], secret=made.pop("secret")))
+        _keep_key(here, name, profile.url, made)
         here.voice.one(made, f"{made['key_id']}  is kept in the profile {name}.")
         return
     here.voice.one(made, f"key id  {made['key_id']}", f"secret  {made['secret']}")
     say.note("The secret is not shown again. The key is known everywhere within five seconds.")
+
+
+def _keep_key(here: Here, name: str, url: str, made: dict[str, Json]) -> None:
+    """Keep a key in a profile. If that fails its secret is shown: it could not be read anywhere any more."""
+    key = {"key_id": made["key_id"], "secret": made.pop("secret")}
+    try:
+        here.keep(name, lambda kept: replace(kept.at(url), **key))
+    except Failure:
+        here.voice.one({**made, **key}, f"key id  {key['key_id']}", f"secret  {key['secret']}")
+        raise
 
 
 @callers.command("remove", examples="kkbida callers remove key_4f1c0ffee0ace5bad0000001 --yes")
@@ -354,7 +367,7 @@ def list_signing_secrets(here: Here) -> None:
 @pass_here
 def add_signing_secret(here: Here, source_app: str) -> None:
     """Make one for an app, beside the one that it may have. It is shown this once."""
-    made = here.client().do(operations.make("/v1/signing-secrets", {"source_app": source_app}))
+    made = here.client().do(operations.make("/v1/signing-secrets", {"source_app": source_app}, shows="secret"))
     here.voice.one(made, f"secret id  {made['secret_id']}", f"secret     {made['secret']}")
     say.note("The secret is not shown again.")
 
@@ -405,7 +418,7 @@ def list_operators(here: Here) -> None:
 def add_operator(here: Here, name: str, role: str) -> None:
     """Make an operator. The password is asked for, or read from standard input."""
     body = {"name": name, "role": role, "password": secret_from(f"Password of {name}", twice=True)}
-    made = here.client().do(operations.make("/v1/operators", body))
+    made = here.client().do(operations.make("/v1/operators", body, shows="name"))
     here.voice.one(made, f"{name} may log in as {role}.")
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from kkbida.cli.app import SECTIONS
-from kkbida.cli.base import COMMON, EXITS, Command
+from kkbida.cli.base import COMMON, Command
+from kkbida.cli.ending import EXITS
 from kkbida.cli.profiles import VARIABLES
 
 BEGINNING = """\

@@ -10,8 +10,9 @@ from click.shell_completion import get_completion_class
 
 from kkbida import operations
 from kkbida.cli import say
-from kkbida.cli.base import Command, Exit, Failure, Group, Here, pass_here, secret_from
-from kkbida.cli.profiles import BadProfile, Profile
+from kkbida.cli.base import Command, Group, Here, pass_here, secret_from
+from kkbida.cli.ending import Exit, Failure
+from kkbida.cli.profiles import BadProfile, Profile, checked_name
 from kkbida.credentials import Nobody
 from kkbida.errors import Unauthorized
 
@@ -34,7 +35,7 @@ def login(here: Here, name: str | None) -> None:
     session = here.as_one(profile, Nobody()).do(
         operations.login(who, secret_from(f"Password of {who}"), profile.device)
     )
-    here.keep(known, profile.logged_in(session))
+    here.keep(known, lambda kept: kept.at(profile.url).logged_in(session))
     here.voice.one({"profile": known, "name": session.name}, f"You are {session.name} in the profile {known}.")
 
 
@@ -49,7 +50,7 @@ def logout(here: Here) -> None:
         here.as_one(profile, profile.session).do(operations.logout())
     except Unauthorized:
         say.note("The session was over already.")
-    here.keep(name, profile.logged_out())
+    here.keep(name, Profile.logged_out)
     here.voice.one({"profile": name, "name": None}, "You are logged out.")
 
 
@@ -78,7 +79,7 @@ def password(here: Here) -> None:
     change = operations.change_password(profile.session, current, secret_from("New password", twice=True))
     session = here.as_one(profile, profile.session).do(change)
     me = here.as_one(profile, session).do(operations.show("/v1/me"))
-    here.keep(name, profile.logged_in(replace(session, csrf_token=me["csrf_token"])))
+    here.keep(name, lambda kept: kept.logged_in(replace(session, csrf_token=me["csrf_token"])))
     here.voice.one({"changed": True}, "Your password is changed, and your logins elsewhere are over.")
 
 
@@ -120,13 +121,15 @@ def _all(here: Here) -> dict[str, Profile]:
 @pass_here
 def add_profile(here: Here, name: str, key_id: str | None) -> None:
     """Make a profile, or change one: its URL (--url), its caller's key."""
-    known = _all(here).get(name, Profile())
-    moved = Profile(url=here.named.api) if here.named.api not in ("", known.url) else known
-    changed = replace(moved, key_id=key_id, secret=secret_from(f"Secret of {key_id}")) if key_id else moved
-    if not changed.url:
+    try:
+        known = here.profiles.find(checked_name(name))
+    except BadProfile as error:
+        raise Failure(str(error), Exit.USAGE) from error
+    if not (url := here.named.api or known.url):
         raise click.UsageError("Say where it is: --url https://...")
-    here.as_one(changed, Nobody())
-    here.keep(name, changed)
+    here.as_one(Profile(url), Nobody())
+    key = {"key_id": key_id, "secret": secret_from(f"Secret of {key_id}")} if key_id else {}
+    changed = here.keep(name, lambda kept: replace(kept.at(url), **key))
     here.voice.one({"profile": name, **_shown(changed)}, f"The profile {name} asks {changed.url}.")
 
 
@@ -135,9 +138,12 @@ def add_profile(here: Here, name: str, key_id: str | None) -> None:
 @pass_here
 def remove_profile(here: Here, name: str) -> None:
     """Forget a profile, with its key and its session."""
-    if name not in _all(here):
+    try:
+        found = here.profiles.remove(name)
+    except BadProfile as error:
+        raise Failure(str(error), Exit.USAGE) from error
+    if not found:
         raise Failure(f"There is no profile {name}.", Exit.NOT_FOUND)
-    here.profiles.remove(name)
     here.voice.one({"profile": name, "removed": True}, "It is forgotten.")
 
 

@@ -1,16 +1,16 @@
-"""Profiles: where an API is, and who asks there. One file of mode 600, written whole or not at all."""
+"""Profiles: where an API is, and who asks there, and which of them a command line means."""
 
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Mapping
-from configparser import Error, RawConfigParser
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kkbida.credentials import CallerKey, Credentials, Nobody, OperatorSession
+from kkbida.cli.ending import TRACEBACK
+from kkbida.cli.profiles_file import BadProfile, Profile, Profiles, checked_name
+
+__all__ = ["BadProfile", "Named", "Profile", "Profiles", "checked_name", "choose", "default_path"]
 
 DEFAULT = "default"
 """The profile that is used unless another is named."""
@@ -25,111 +25,17 @@ VARIABLES: Mapping[str, str] = {
     "KKBIDA_SECRET": "Its secret.",
     "DATA": "Folder of the local run that `--local` means; `.local` unless said, as `make run` has it.",
     "XDG_CONFIG_HOME": "Where `kkbida/profiles.ini` is; `~/.config` unless said.",
+    TRACEBACK: "If set, a failure also shows where in the program it arose.",
 }
 
 
-class BadProfile(Exception):
-    """A profile cannot be used; the message says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Where an API is, and who asks there: a caller's key, an operator's session, both or none."""
-
-    url: str = ""
-    key_id: str = ""
-    secret: str = ""
-    operator: str = ""
-    cookie: str = ""
-    csrf_token: str = ""
-    device: str = ""
-
-    @property
-    def caller(self) -> Credentials | None:
-        """The caller, if there is one."""
-        return CallerKey(self.key_id, self.secret) if self.key_id and self.secret else None
-
-    @property
-    def session(self) -> OperatorSession | None:
-        """The operator who is logged in, if there is one."""
-        return OperatorSession(self.operator, self.cookie, self.csrf_token, self.device) if self.cookie else None
-
-    def who(self, *, first: str) -> Credentials:
-        """Who asks: of both, the one that is named first, `caller` or `session`."""
-        both = (self.caller, self.session) if first == "caller" else (self.session, self.caller)
-        return next((it for it in both if it is not None), Nobody())
-
-    def logged_in(self, session: OperatorSession) -> Profile:
-        """The profile with an operator's session."""
-        named = {"cookie": session.cookie, "csrf_token": session.csrf_token, "device": session.device}
-        return replace(self, operator=session.name, **named)
-
-    def logged_out(self) -> Profile:
-        """The profile without one. This device stays known."""
-        return replace(self, operator="", cookie="", csrf_token="")
-
-
-FIELDS = tuple(Profile.__dataclass_fields__)
-
-
 def default_path(environment: Mapping[str, str]) -> Path:
-    """Where profiles are kept."""
-    base = environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".config"
-    return Path(base) / "kkbida" / "profiles.ini"
-
-
-@dataclass(frozen=True)
-class Profiles:
-    """The file of all profiles."""
-
-    path: Path
-
-    def all(self) -> dict[str, Profile]:
-        """Each by its name. Raises BadProfile when the file cannot be read, or others can read it."""
-        if not self.path.exists():
-            return {}
-        if os.name == "posix" and self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise BadProfile(f"{self.path} holds secrets, and others may read it: chmod 600 {self.path}")
-        parser = RawConfigParser()
-        try:
-            parser.read(self.path, encoding="utf-8")
-        except (Error, OSError, UnicodeDecodeError) as error:
-            raise BadProfile(f"{self.path} cannot be read: {error}") from error
-        return {
-            name: Profile(**{it: parser[name][it] for it in FIELDS if it in parser[name]}) for name in parser.sections()
-        }
-
-    def find(self, name: str) -> Profile:
-        """The profile of a name; an empty one when there is none. Raises BadProfile."""
-        return self.all().get(name, Profile())
-
-    def at(self, name: str, url: str) -> Profile:
-        """The profile of a name if it is for that URL, else one that knows nobody there. Raises BadProfile."""
-        known = self.find(name)
-        return known if known.url == url else Profile(url=url)
-
-    def put(self, name: str, profile: Profile) -> None:
-        """Keep a profile under a name."""
-        self._write({**self.all(), name: profile})
-
-    def remove(self, name: str) -> bool:
-        """Forget one; whether it was there."""
-        kept = self.all()
-        found = kept.pop(name, None)
-        if found:
-            self._write(kept)
-        return found is not None
-
-    def _write(self, profiles: Mapping[str, Profile]) -> None:
-        parser = RawConfigParser()
-        for name, profile in profiles.items():
-            parser[name] = {it: value for it in FIELDS if (value := getattr(profile, it))}
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            parser.write(file)
-        draft.replace(self.path)
+    """Where profiles are kept. Raises BadProfile when nobody knows where the home is."""
+    try:
+        home = Path(environment.get("HOME") or "~").expanduser()
+    except RuntimeError as error:
+        raise BadProfile("Where are profiles to be kept? Set HOME or XDG_CONFIG_HOME.") from error
+    return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "kkbida" / "profiles.ini"
 
 
 @dataclass(frozen=True)
@@ -171,8 +77,9 @@ def folder_of_local_run(environment: Mapping[str, str]) -> Path:
 def read_access(folder: Path) -> dict[str, str]:
     """What a local run wrote. Raises BadProfile when it is not there."""
     try:
-        return dict(json.loads((folder / ACCESS).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        access = json.loads((folder / ACCESS).read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in access.items()} | {"api": str(access["api"])}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadProfile(f"{folder / ACCESS} cannot be read. Is a local run there? (make run)") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,14 @@ NARROWEST = 120
 Row = Mapping[str, object]
 
 
+class _Console(Console):
+    """One that leaves a closed pipe to the end of the command: rich would end the process with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises the error that is being handled."""
+        raise  # noqa: PLE0704 - rich calls this where the error is caught
+
+
 def out() -> Console:
     """Standard output, for tables as wide as its terminal."""
     return _console(sys.stdout)
@@ -51,12 +60,12 @@ def out() -> Console:
 def _console(file: IO[str]) -> Console:
     """The one console of a file: it knows when something moves on it, and prints above that."""
     seen = Console(file=file)
-    return Console(file=file, highlight=False, width=max(seen.width, NARROWEST) if seen.is_terminal else WIDE)
+    return _Console(file=file, highlight=False, width=max(seen.width, NARROWEST) if seen.is_terminal else WIDE)
 
 
 def err() -> Console:
     """Standard error: for what is not the result."""
-    return Console(stderr=True, highlight=False)
+    return _Console(stderr=True, highlight=False)
 
 
 def _moving() -> Console:
@@ -82,12 +91,23 @@ def failure(text: str) -> None:
 
 def document(value: Json) -> None:
     """One JSON document."""
-    _plain(json.dumps(value, ensure_ascii=False, indent=2))
+    _plain(json_text(value, sys.stdout, indent=2))
 
 
 def json_line(value: Json) -> None:
     """One JSON document of several, on a line of its own."""
-    _plain(json.dumps(value, ensure_ascii=False))
+    _plain(json_text(value, sys.stdout))
+
+
+def json_text(value: Json, to: IO[str], *, indent: int | None = None) -> str:
+    """A value as JSON that the stream can hold: with escapes, where its encoding has not all characters."""
+    whole = (getattr(to, "encoding", None) or "").lower().replace("-", "").startswith("utf")
+    text = json.dumps(value, ensure_ascii=not whole, indent=indent)
+    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, as JSON may hold it in an escape. No encoding has it."""
 
 
 def _plain(text: str) -> None:

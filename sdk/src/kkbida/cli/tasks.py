@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -20,15 +21,20 @@ from rich.text import Text
 
 from kkbida import operations
 from kkbida.cli import say
-from kkbida.cli.base import YES, Command, Exit, Failure, Here, Pair, When, confirmed, options, pass_here
+from kkbida.cli.base import YES, Command, Here, Number, Pair, When, confirmed, options, pass_here
+from kkbida.cli.ending import Exit, Failure
+from kkbida.cli.given import TaskLines, body_of
 from kkbida.cli.words import MOST_OF_REPLY, ON_ITS_WAY, clean, counted, expectation, local, sentence, timeline, until
 from kkbida.client import Client
 from kkbida.errors import NotFinalYet
 from kkbida.operations import MOST_IN_BATCH
-from kkbida.tasks import Changes, Expect, Filter, ListedTask, Retry, Status, Task, WholeTask, moment
+from kkbida.tasks import Changes, Expect, Filter, ListedTask, Retry, Status, Task, WholeTask
 from kkbida.wire import Json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+MAX_PAUSE = 86_400
+"""Seconds between two looks."""
 
 STATUSES = [*(str(it) for it in Status), "scheduled"]
 
@@ -56,30 +62,14 @@ def now() -> datetime:
 # ── submit ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _json_or_text(text: str) -> Json:
-    """A value from the command line: JSON if it is JSON, else the text itself; `@file` and `-` are read."""
-    if text == "-":
-        return _json_or_text(sys.stdin.read())
-    if text.startswith("@"):
-        return _json_or_text(_content(Path(text[1:])))
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _content(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} cannot be read: {error}", Exit.USAGE) from error
-
-
 def _waits(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...] | None:
     try:
-        return tuple(float(it) for it in value.split(",")) if value else None
-    except ValueError as error:
-        raise click.BadParameter("seconds with commas between, such as 15,15,30,180") from error
+        waits = tuple(float(it) for it in value.split(",")) if value else ()
+    except ValueError:
+        waits = (math.nan,)
+    if not all(map(math.isfinite, waits)):
+        raise click.BadParameter("seconds with commas between, such as 15,15,30,180")
+    return waits or None
 
 
 RETRY = ("preset", "max_attempts", "schedule", "deadline")
@@ -112,9 +102,9 @@ PLAIN = (
 @click.option("--preset", metavar="NAME", help="A well-known platform's waits, such as wechatpay.")
 @click.option("--max-attempts", type=int, metavar="NUMBER", help="Tries in all.")
 @click.option("--schedule", callback=_waits, metavar="SECONDS,...", help="The waits between the tries.")
-@click.option("--deadline", type=float, metavar="SECONDS", help="After which no try begins.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="That one try may last.")
-@click.option("--delay", type=float, metavar="SECONDS", help="Until the first try.")
+@click.option("--deadline", type=Number(), metavar="SECONDS", help="After which no try begins.")
+@click.option("--timeout", type=Number(), metavar="SECONDS", help="That one try may last.")
+@click.option("--delay", type=Number(), metavar="SECONDS", help="Until the first try.")
 @click.option("--at", "deliver_at", type=When(ahead=True), metavar="WHEN", help="Of the first try: a time, or 2h.")
 @click.option("--source-app", metavar="APP", help="The app that it comes from.")
 @click.option("--target-app", metavar="APP", help="The app that it goes to.")
@@ -124,25 +114,26 @@ PLAIN = (
 @click.option(
     "--from",
     "file",
-    type=click.File(encoding="utf-8"),
+    type=click.File("rb"),
     metavar="FILE",
     help="Tasks from a file: a JSON line each; - reads.",
 )
 @click.option("--wait", is_flag=True, help="Wait until it is delivered, exhausted or cancelled.")
 @click.option(
-    "--wait-for", type=float, default=300, show_default=True, metavar="SECONDS", help="How long, with --wait."
+    "--wait-for", type=Number(), default=300, show_default=True, metavar="SECONDS", help="How long, with --wait."
 )
 @pass_here
-def submit(here: Here, /, url: str | None, file: IO[str] | None, wait: bool, wait_for: float, **given: Any) -> None:
+def submit(here: Here, /, url: str | None, file: IO[bytes] | None, wait: bool, wait_for: float, **given: Any) -> None:
     """Submit a task, or many from a file: it will arrive, or somebody is told."""
     if (url is None) == (file is None):
         raise click.UsageError("Say where the task goes: a URL, or --from FILE.")
     client = here.client(first="caller")
     if file is not None:
-        _submit_file(here, client, file)
+        _submit_file(here, client, TaskLines.of(file))
         return
     task = client.do(operations.submit(_task(str(url), given)))
     if wait:
+        say.note(f"{task.task_id} is accepted.")
         _await(here, client, task.task_id, wait_for)
         return
     here.voice.one(task.shown, task.task_id)
@@ -154,7 +145,7 @@ def _task(url: str, given: Mapping[str, Any]) -> Task:
     for name in ("headers", "params", "labels"):
         told |= {name: dict(given[name])} if given[name] else {}
     if given["data"] is not None:
-        told["body"] = _json_or_text(given["data"])
+        told["body"] = body_of(given["data"])
     return Task(url, expect=_rules(Expect, given, EXPECT), retry=_rules(Retry, given, RETRY), **told)
 
 
@@ -166,24 +157,41 @@ def _rules(kind: Callable[..., Any], given: Mapping[str, Any], names: Sequence[s
     return kind(**told) if told else None
 
 
-def _submit_file(here: Here, client: Client, file: IO[str]) -> None:
-    """Submit each line of a file, a hundred at a time. Ends with a failure when some were not taken."""
-    lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
-    refused = 0
-    with say.progress() as bar:
-        job = bar.add_task("submitted", total=len(lines))
-        for some in _hundreds(lines):
-            results = client.batch([_task_of(number, line) for number, line in some])
-            for (number, _), result in zip(some, results, strict=True):
-                refused += result.problem is not None
-                _say_result(here, number, result.accepted, str(result.problem))
-            bar.advance(job, len(some))
+def _submit_file(here: Here, client: Client, lines: TaskLines) -> None:
+    """Submit each line of a file, a hundred at a time, once all are known to be tasks.
+
+    Ends with a failure when some were not taken. Whatever ends it before its time, it says how far it came.
+    """
+    total = lines.checked()
+    refused = done = last = 0
+    try:
+        with say.progress() as bar:
+            job = bar.add_task("submitted", total=total)
+            for some in _hundreds(lines.tasks()):
+                results = client.batch([task for _, task in some])
+                done, last = done + len(some), some[-1][0]
+                refused += sum(it.problem is not None for it in results)
+                for (number, _), result in zip(some, results, strict=True):
+                    _say_result(here, number, result.accepted, str(result.problem))
+                bar.advance(job, len(some))
+    except BaseException:
+        with suppress(OSError):
+            say.note(_how_far(done, refused, last, total))
+        raise
     if refused:
-        raise Failure(f"{refused} of {counted(len(lines), 'task')} were not taken.", Exit.FAILED)
+        raise Failure(f"{refused} of {counted(total, 'task')} were not taken.", Exit.FAILED)
 
 
-def _hundreds(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    left = iter(lines)
+def _how_far(done: int, refused: int, last: int, total: int) -> str:
+    """How far a file has come when its submission ends before its time."""
+    taken = f"{done - refused} of {counted(total, 'task')} were submitted"
+    upto = f", up to line {last}" if last else ""
+    some = ". Of the lines after that, up to a hundred may have been" if done < total else ""
+    return f"{taken}{upto}{some}."
+
+
+def _hundreds(tasks: Iterable[tuple[int, Task]]) -> Iterator[list[tuple[int, Task]]]:
+    left = iter(tasks)
     while some := list(islice(left, MOST_IN_BATCH)):
         yield some
 
@@ -195,18 +203,6 @@ def _say_result(here: Here, number: int, accepted: ListedTask | None, problem: s
         say.json_line({"line": number, **({"task": accepted.shown} if accepted else {"problem": problem})})
     elif accepted is not None:
         say.line(accepted.task_id)
-
-
-def _task_of(number: int, line: str) -> Task:
-    """The task in a line, written as the API takes it. Raises Failure that names the line."""
-    try:
-        told = dict(json.loads(line))
-        told |= {name: kind(**told[name]) for name, kind in (("expect", Expect), ("retry", Retry)) if told.get(name)}
-        if told.get("deliver_at"):
-            told["deliver_at"] = moment(told["deliver_at"])
-        return Task(**told)
-    except (ValueError, TypeError) as error:
-        raise Failure(f"line {number} is no task: {error}", Exit.USAGE) from error
 
 
 def _await(here: Here, client: Client, task_id: str, seconds: float) -> None:
@@ -326,7 +322,7 @@ LINES = 20
 @click.argument("task_id", required=False)
 @_filtered
 @click.option(
-    "--every", type=click.FloatRange(0.1), metavar="SECONDS", default=1, show_default=True, help="Between two looks."
+    "--every", type=Number(0.1, MAX_PAUSE), metavar="SECONDS", default=1, show_default=True, help="Between two looks."
 )
 @pass_here
 def watch(here: Here, /, task_id: str | None, every: float, **given: Any) -> None:
@@ -420,9 +416,28 @@ def export(here: Here, /, form: str | None, output: Path | None, **given: Any) -
     """Write all tasks of a filter to a file, as JSON lines or CSV."""
     tasks = here.client().list(filter_of(given))
     write = _as_csv if (form or (output and output.suffix[1:])) == "csv" else _as_lines
-    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file, say.progress() as bar:
-        job = bar.add_task("exported", total=None)
-        write(file, _counted(tasks, lambda: bar.advance(job)))
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        bar.advance(job)
+
+    try:
+        with _opened(output) as file, say.progress() as bar:
+            job = bar.add_task("exported", total=None)
+            write(file, _counted(tasks, count))
+    except BaseException:
+        with suppress(OSError):
+            say.note(f"{counted(done, 'task')} were exported before. The output is not complete.")
+        raise
+
+
+def _opened(output: Path | None) -> Any:
+    """The file that is written to; standard output stays open."""
+    if output is None or str(output) == "-":
+        return nullcontext(sys.stdout)
+    return output.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def _counted(tasks: Iterable[ListedTask], count: Callable[[], None]) -> Iterator[ListedTask]:
@@ -433,7 +448,7 @@ def _counted(tasks: Iterable[ListedTask], count: Callable[[], None]) -> Iterator
 
 def _as_lines(file: IO[str], tasks: Iterable[ListedTask]) -> None:
     for task in tasks:
-        file.write(json.dumps(task.shown, ensure_ascii=False) + "\n")
+        file.write(say.json_text(task.shown, file) + "\n")
 
 
 def _as_csv(file: IO[str], tasks: Iterable[ListedTask]) -> None:
@@ -466,7 +481,7 @@ def _csv_cell(value: Json) -> Json:
 @click.option("-d", "--data", metavar="BODY", help="Another body, for the one task: as submit takes it.")
 @_filtered
 @click.option("--dry-run", is_flag=True, help="Only count the tasks of the filter.")
-@click.option("--rate", type=float, metavar="NUMBER", help="Tasks a second, at most; 10 unless said.")
+@click.option("--rate", type=Number(), metavar="NUMBER", help="Tasks a second, at most; 10 unless said.")
 @click.option("--no-wait", is_flag=True, help="Do not look on until all are resent.")
 @YES
 @pass_here
@@ -474,7 +489,7 @@ def resend(here: Here, /, task_id: str | None, to_url: str | None, data: str | N
     """Open a new round of a task, or of all that match a filter: exhausted ones, unless --status says otherwise."""
     of = filter_of(given)
     if task_id is not None:
-        changes = Changes(url=to_url, body=None if data is None else _json_or_text(data))
+        changes = Changes(url=to_url, body=None if data is None else body_of(data))
         task = here.client().resend(task_id, changes)
         here.voice.one(task.shown, f"Round {task.round} of {task.task_id} has begun.")
         return

@@ -12,8 +12,8 @@ from kkbida.tasks import Attempt, Audit, ListedTask, Notice, Status, WholeTask
 
 # ── plain text ───────────────────────────────────────────────────────────────────────────────────
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Characters that a terminal would obey instead of showing them, or that turn text around."""
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+"""Characters that a terminal would obey instead of showing them, that turn text around, or that UTF-8 has not."""
 
 
 def clean(text: object) -> str:
@@ -49,8 +49,13 @@ def until(moment: datetime, now: datetime) -> str:
 
 
 def local(moment: datetime | None) -> str:
-    """A moment in the time of this computer."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+    """A moment in the time of this computer; at both ends of the calendar, where that has no day for it, as it is."""
+    if moment is None:
+        return ""
+    try:
+        return moment.astimezone().isoformat(" ", "seconds")[:19]
+    except (OverflowError, OSError, ValueError):
+        return moment.isoformat(" ")
 
 
 def counted(number: int, thing: str) -> str:
