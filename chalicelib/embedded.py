@@ -44,9 +44,11 @@ from chalicelib.ports import (
     Query,
     Queue,
     Received,
+    Vault,
     encode,
 )
 from chalicelib.records import MOST_CURSOR, Record, dumps, from_json, pack, readable, to_json, unpack
+from chalicelib.sealing import Sealer, key_of_row
 from chalicelib.settings import Settings
 from chalicelib.task import (
     DONE,
@@ -260,19 +262,26 @@ def open_embedded(
     path: str,
     settings: Settings,
     clock: Clock,
+    vault: Vault | None = None,
+    *,
+    reseals: bool = True,
 ) -> tuple[EmbeddedStore, EmbeddedQueues]:
     """The store and the queues in the file at `path`, or in memory for `:memory:`.
 
-    Claims and messages that a dead process had in hand are free again. Closing the store closes both.
-    Raises SettingsError when the file is in use, or cannot be used.
+    Claims and messages that a dead process had in hand are free again. Closing the store closes both. Channels are
+    encrypted under the current key of `vault`, if they are not (`reseals`).
+    Raises SettingsError when the file is in use, or cannot be used, Unavailable when a master key is missing.
     """
     database = Database(path)
+    store = EmbeddedStore(database, settings.audit_retention, vault)
     try:
         recover(database)
+        if vault and reseals and store.sealed_under():
+            store.reseal()
     except Exception:
         database.close()
         raise
-    return EmbeddedStore(database, settings.audit_retention), EmbeddedQueues(database, clock)
+    return store, EmbeddedQueues(database, clock)
 
 
 # ── the file: one writer, one fsync for all who wait ─────────────────────────────────────────────
@@ -515,7 +524,8 @@ def _set_free(tx: Transaction) -> None:
 class EmbeddedStore:
     """The port Store; see `ports.py` for what each method does."""
 
-    def __init__(self, database: Database, audit_retention: float) -> None:
+    def __init__(self, database: Database, audit_retention: float, vault: Vault | None = None) -> None:
+        self._sealer = Sealer(vault)
         self.database = database
         self._audit_retention = audit_retention
 
@@ -630,11 +640,34 @@ class EmbeddedStore:
 
     def channels(self) -> list[Channel]:
         """All channels, oldest first."""
-        return self._records(Channel, "SELECT channel FROM channels ORDER BY created_at, channel_id")
+        return [self._sealer.channel(text) for _, text in self._channel_rows()]
+
+    def _channel_rows(self) -> list[tuple[str, str]]:
+        return self._rows("SELECT channel_id, channel FROM channels ORDER BY created_at, channel_id")
 
     def save_channel(self, channel: Channel, audit: Audit) -> bool:
         """Store a channel of the next version. False: it changed."""
-        return self.database.write(partial(_save_channel, channel=channel, audit=audit))
+        text = self._sealer.row(channel)
+        return self.database.write(partial(_save_channel, channel=channel, text=text, audit=audit))
+
+    def sealed_under(self) -> dict[str, str]:
+        """By which master key the secrets of each channel are stored."""
+        return {channel_id: key_of_row(text) for channel_id, text in self._channel_rows()}
+
+    def reseal(self) -> int:
+        """Store all channels under the current master key. What a row held before is overwritten in the file."""
+        old = [text for _, text in self._channel_rows() if not self._sealer.is_current(text)]
+        for text in old:
+            channel = self._sealer.channel(text)
+            changed = evolve(channel, version=channel.version + 1)
+            self.database.write(partial(_overwrite_channel, channel=changed, text=self._sealer.row(changed)))
+        return len(old)
+
+    def forget_unreadable_channels(self) -> int:
+        """Remove the channels whose master key is lost."""
+        lost = [(channel_id,) for channel_id, text in self._channel_rows() if not self._sealer.opens(text)]
+        self.database.write(lambda tx: tx.executemany("DELETE FROM channels WHERE channel_id = ?", lost))
+        return len(lost)
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """Remove a channel. False: there was none."""
@@ -1046,17 +1079,23 @@ def _agree(tx: Transaction, name: str, version: int, record: str) -> bool:
     return tx.execute(sql, (version, record, name)).rowcount == 1
 
 
-def _save_channel(tx: Transaction, channel: Channel, audit: Audit) -> bool:
+def _overwrite_channel(tx: Transaction, channel: Channel, text: str) -> bool:
+    """The same, with zeros where the old row was (https://sqlite.org/pragma.html#pragma_secure_delete)."""
+    tx.execute("PRAGMA secure_delete = ON").fetchall()
+    return _save_channel(tx, channel, text, None)
+
+
+def _save_channel(tx: Transaction, channel: Channel, text: str, audit: Audit | None) -> bool:
     if channel.version > 1:
         saved = tx.execute(
             "UPDATE channels SET version = ?, channel = ? WHERE channel_id = ? AND version = ?",
-            (channel.version, to_json(channel), channel.channel_id, channel.version - 1),
+            (channel.version, text, channel.channel_id, channel.version - 1),
         )
     else:
         saved = tx.execute(
             """INSERT INTO channels (channel_id, version, created_at, channel) VALUES (?, ?, ?, ?)
                ON CONFLICT (channel_id) DO NOTHING""",
-            (channel.channel_id, channel.version, channel.created_at, to_json(channel)),
+            (channel.channel_id, channel.version, channel.created_at, text),
         )
     return _audited(tx, saved, audit)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from threading import Lock
 from typing import Generic, TypeVar
@@ -39,18 +40,18 @@ class DerivedKeys:
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
         self._vault = vault
-        self._master_key: bytes | None = None
+        self._master_keys: tuple[bytes, ...] = ()
         self._keys = _Remembered(lambda: self._keys_of(store.signing_secrets()), clock)
         self._callers = _Remembered(lambda: self._secrets_of(store.callers()), clock)
         self._misses = _Misses(clock)
 
     def make(self, secret_id: str) -> bytes:
         """See `Keyring.make`."""
-        return derive(self._made(), SIGNING, secret_id)
+        return signing_key(self._made(), secret_id)
 
     def make_secret(self, key_id: str) -> str:
         """See `Keyring.make_secret`."""
-        return _secret(self._made(), key_id)
+        return calling_key(self._made(), key_id)
 
     def keys(self) -> Keys:
         """See `Keyring.keys`."""
@@ -86,41 +87,60 @@ class DerivedKeys:
         assert master_key is not None, "it was made"
         return master_key
 
-    def _read(self) -> bytes:
-        """The master key; nothing was ever made with an empty one."""
-        self._master_key = self._master_key or self._vault.read()
-        return self._master_key or b""
-
     def _keys_of(self, found: Sequence[SigningSecret]) -> Keys:
         """The keys by source app, the newest first."""
         keys: dict[str, tuple[bytes, ...]] = {}
         for it in found:
-            key = derive(self._read(), SIGNING, it.secret_id)
-            if _is_right(key, it, "signing_secret.void", secret_id=it.secret_id):
+            key = self._derived(partial(signing_key, secret_id=it.secret_id), it.fingerprint)
+            if key is None:
+                _log_void("signing_secret.void", it, secret_id=it.secret_id)
+            else:
                 keys[it.source_app] = (key, *keys.get(it.source_app, ()))
         return keys
 
     def _secrets_of(self, found: Sequence[Caller]) -> Callers:
         """The callers with their secrets, by the id of their keys."""
-        secrets = {it.key_id: (it, _secret(self._read(), it.key_id)) for it in found}
-        return {
-            key_id: (it, secret)
-            for key_id, (it, secret) in secrets.items()
-            if _is_right(secret.encode(), it, "caller.void", key_id=key_id)
-        }
+        callers: dict[str, tuple[Caller, str]] = {}
+        for it in found:
+            secret = self._derived(partial(_calling_key, key_id=it.key_id), it.fingerprint)
+            if secret is None:
+                _log_void("caller.void", it, key_id=it.key_id)
+            else:
+                callers[it.key_id] = (it, secret.decode())
+        return callers
+
+    def _derived(self, derived: Callable[[bytes], bytes], wanted: str) -> bytes | None:
+        """What was shown once, derived from the master key with which it was made; None when that one is gone.
+
+        The vault is read once, and once more when none of its keys fits: they may have been changed since.
+        """
+        for read_anew in (False, True):
+            if read_anew or not self._master_keys:
+                self._master_keys = self._vault.read_all()
+            for master_key in self._master_keys:
+                if fingerprint(key := derived(master_key)) == wanted:
+                    return key
+        return None
 
 
-def _is_right(key: bytes, it: SigningSecret | Caller, void: str, **which: str) -> bool:
-    """Whether this is what was shown once. If not, it is void: the master key is another, or gone."""
-    if fingerprint(key) == it.fingerprint:
-        return True
-    log.event(void, metrics={"VoidSecrets": 1}, source_app=it.source_app, **which)
-    return False
+def _log_void(event: str, it: SigningSecret | Caller, **which: str) -> None:
+    """Something that was shown once is void: the master key is another, or gone."""
+    log.event(event, metrics={"VoidSecrets": 1}, source_app=it.source_app, **which)
 
 
-def _secret(master_key: bytes, key_id: str) -> str:
-    """The secret of a caller: 43 characters, of which none needs care in a shell, a URL or a file of settings."""
+def signing_key(master_key: bytes, secret_id: str) -> bytes:
+    """The key of a signing secret that was made under this master key."""
+    return derive(master_key, SIGNING, secret_id)
+
+
+def calling_key(master_key: bytes, key_id: str) -> str:
+    """The secret of a caller that was made under this master key: 43 characters after its prefix, of which none needs
+    care in a shell, a URL or a file of settings."""
     return SECRET_PREFIX + base64.urlsafe_b64encode(derive(master_key, CALLING, key_id)).decode().rstrip("=")
+
+
+def _calling_key(master_key: bytes, key_id: str) -> bytes:
+    return calling_key(master_key, key_id).encode()
 
 
 def _named(callers: Callers, user_name: str) -> Caller | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.settings import Settings
-from chalicelib.signing import MASTER_KEY_BYTES, master_key_of, written
+from chalicelib.signing import MASTER_KEY_BYTES, master_keys_of, written
 
 TOLD = "The master key of kkbida. Whoever deletes or changes it makes all signing secrets void."
 
@@ -20,6 +20,7 @@ class ParameterVault:
     def __init__(self, settings: Settings) -> None:
         self._endpoint = settings.endpoint
         self._name = settings.master_key_parameter
+        self.where = f"the parameter {self._name}"
 
     @cached_property
     def _ssm(self) -> Any:
@@ -27,12 +28,16 @@ class ParameterVault:
 
     def read(self) -> bytes | None:
         """See `Vault.read`. Raises SettingsError when the parameter holds something else."""
+        return next(iter(self.read_all()), None)
+
+    def read_all(self) -> tuple[bytes, ...]:
+        """See `Vault.read_all`. Raises SettingsError when the parameter holds something else."""
         with aws.answering():
             try:
                 reply = self._ssm.get_parameter(Name=self._name, WithDecryption=True)
             except self._ssm.exceptions.ParameterNotFound:
-                return None
-        return master_key_of(reply["Parameter"]["Value"], self._name)
+                return ()
+        return master_keys_of(reply["Parameter"]["Value"], self._name)
 
     def make(self) -> None:
         """See `Vault.make`. Of several who come at once, the Parameter Store takes the first."""
@@ -41,3 +46,11 @@ class ParameterVault:
             self._ssm.put_parameter(
                 Name=self._name, Value=value, Type="SecureString", Description=TOLD, Overwrite=False
             )
+
+    def replace(self, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> bool:
+        """See `Vault.replace`. The Parameter Store has no condition for it: one operator at a time rotates keys."""
+        if self.read_all() != old:
+            return False
+        with aws.answering():
+            self._ssm.put_parameter(Name=self._name, Value=written(*new), Type="SecureString", Overwrite=True)
+        return True

@@ -272,7 +272,7 @@ class Store(Protocol):
         ...
 
     def channels(self) -> list[Channel]:
-        """All channels, oldest first."""
+        """All channels, oldest first. Raises Unavailable when the master key of one is missing."""
         ...
 
     def save_channel(self, channel: Channel, audit: Audit) -> bool:
@@ -281,6 +281,18 @@ class Store(Protocol):
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """Remove a channel. False: there was none."""
+        ...
+
+    def sealed_under(self) -> Mapping[str, str]:
+        """By the id of each channel: the id of the master key that it is encrypted under; empty: it is not."""
+        ...
+
+    def reseal(self) -> int:
+        """Store the secrets of all channels under the current master key: how many were not. Raises Unavailable."""
+        ...
+
+    def forget_unreadable_channels(self) -> int:
+        """Remove the channels whose master key is lost: how many there were."""
         ...
 
     def resends(self) -> list[Resend]:
@@ -638,14 +650,27 @@ Callers = Mapping[str, tuple[Caller, str]]
 
 
 class Vault(Protocol):
-    """The place of the stage's master key: 32 bytes from which every other key is derived. It never changes."""
+    """The place of the stage's master keys: 32 bytes each, from which every other key is derived.
+
+    There is one, and during a rotation an older one or more behind it. `where` names the place, for people.
+    """
+
+    where: str
 
     def read(self) -> bytes | None:
-        """The master key; None when there is none yet. Raises Unavailable."""
+        """The current master key; None when there is none yet. Raises Unavailable."""
+        ...
+
+    def read_all(self) -> tuple[bytes, ...]:
+        """The master keys, the current one first. Raises Unavailable."""
         ...
 
     def make(self) -> None:
         """Make the master key by chance, unless there is one. Raises Unavailable."""
+        ...
+
+    def replace(self, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> bool:
+        """Put the keys `new` in the place of `old`. False: there were others. Raises Unavailable."""
         ...
 
 

@@ -23,6 +23,7 @@ class Setting:
     default: str
     help: str
     read: Callable[[str], Any]
+    is_secret: bool = False
 
     @property
     def variable(self) -> str:
@@ -96,6 +97,12 @@ def _pem_file(raw: str) -> str:
     return raw
 
 
+def _sealed(raw: str) -> str:
+    if raw and not re.fullmatch(r"v1\.[0-9a-f]{12}\.[A-Za-z0-9_-]+", raw):
+        raise ValueError("must be what python -m infra.keys seal prints")
+    return raw
+
+
 SETTINGS = (
     Setting("embedded", "", "File that holds store and queues on one computer; empty means DynamoDB and SQS.", _text),
     Setting("table", "kkbida", "Name of the DynamoDB table.", _text),
@@ -118,6 +125,13 @@ SETTINGS = (
     Setting("console_url", "", "Address of the console, for links in notices.", _text),
     Setting("mail_from", "", "Address that e-mail comes from, which SES must know; empty: none is sent.", _text),
     Setting("smtp", "", "SMTP server for e-mail, such as smtp://user:password@host:587; empty means SES.", _smtp),
+    Setting(
+        "smtp_password",
+        "",
+        "Password of the user in KKBIDA_SMTP, as python -m infra.keys seal encrypts it; empty means that of the URL.",
+        _sealed,
+        is_secret=True,
+    ),
     Setting(
         "allow_networks",
         "",
@@ -184,6 +198,7 @@ class Settings:
     console_url: str
     mail_from: str
     smtp: str
+    smtp_password: str
     allow_networks: tuple[Network, ...]
     ca_bundle: str
     ports: frozenset[int]
@@ -234,7 +249,9 @@ def load(environment: Mapping[str, str]) -> Settings:
         try:
             values[setting.name] = setting.read(raw)
         except ValueError as error:
-            wrong.append(f"{setting.variable}={masked(raw)!r}: {error}. {setting.help}")
+            wrong.append(
+                f"{setting.variable}={(HIDDEN if setting.is_secret else masked(raw))!r}: {error}. {setting.help}"
+            )
     if wrong:
         raise SettingsError("\n".join(wrong))
     return Settings(**values)

@@ -799,6 +799,7 @@ SETTING = Shown(
 def setting(it: Setting, settings: Settings) -> dict[str, Json]:
     """A setting and its value."""
     value = masked(written(getattr(settings, it.name)))
+    value = HIDDEN if it.is_secret and value else value
     return {"name": it.name, "variable": it.variable, "value": value, "default": it.default, "help": it.help}
 
 

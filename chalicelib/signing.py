@@ -63,17 +63,31 @@ def fingerprint(key: bytes) -> str:
 MASTER_KEY_BYTES = 32
 
 
-def written(master_key: bytes) -> str:
-    """A master key as text, to be kept."""
-    return base64.b64encode(master_key).decode()
+MAX_MASTER_KEYS = 20
+"""Of one vault: the Parameter Store keeps 4,096 characters in a standard parameter."""
 
 
-def master_key_of(text: str, where: str) -> bytes:
-    """The master key in a text that was read from `where`. Raises SettingsError when it is none; it is not shown."""
+def written(*master_keys: bytes) -> str:
+    """Master keys as text, to be kept: one a line."""
+    return "\n".join(base64.b64encode(it).decode() for it in master_keys)
+
+
+def master_keys_of(text: str, where: str) -> tuple[bytes, ...]:
+    """The master keys in a text that was read from `where`, the current one first.
+
+    Raises SettingsError when a line is none; it is not shown.
+    """
+    lines = text.split()
+    if not 1 <= len(lines) <= MAX_MASTER_KEYS:
+        raise SettingsError(f"{where} holds no master key: {MASTER_KEY_BYTES} bytes in base64, one key a line.")
+    return tuple(_master_key_of(it, where) for it in lines)
+
+
+def _master_key_of(line: str, where: str) -> bytes:
     try:
-        key = base64.b64decode(text.strip(), validate=True)
+        key = base64.b64decode(line, validate=True)
     except ValueError:
         key = b""
     if len(key) != MASTER_KEY_BYTES:
-        raise SettingsError(f"{where} holds no master key: {MASTER_KEY_BYTES} bytes in base64.")
+        raise SettingsError(f"{where} holds no master key: {MASTER_KEY_BYTES} bytes in base64, one key a line.")
     return key

@@ -19,11 +19,11 @@ from threading import Timer
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.errors import Kind, SendFailed
+from chalicelib.errors import Kind, SendFailed, Unavailable
 from chalicelib.ports import Letter, RefusedRecipient
 from chalicelib.settings import Settings
 from chalicelib.shape import escaped
-from chalicelib.tls import certificate_failure
+from chalicelib.tls import certificate_failure, tls_failure
 
 TIMEOUT_SECONDS = 20
 """For a whole letter, from the connection on: less than the lease of a notice."""
@@ -34,6 +34,9 @@ MAX_SAID_BYTES = 262_144
 MAX_REASON = 200
 """Characters of what the server says that are kept."""
 
+OWNER = "SMTP password"
+"""What an encrypted password belongs to."""
+
 PORTS = {"smtp": 25, "smtps": 465}
 PERMANENT = 500
 """Reply codes from here on say that it makes no sense to ask again (RFC 5321, 4.2.1)."""
@@ -43,13 +46,21 @@ Vetted = Callable[[str, float], Sequence[str]]
 
 
 class SmtpMail:
-    """The port `Mail`. `vetted` is the check of addresses that deliveries pass."""
+    """The port `Mail`. `vetted` is the check of addresses that deliveries pass; `opened` decrypts the password."""
 
-    def __init__(self, settings: Settings, vetted: Vetted, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vetted: Vetted,
+        context: Callable[[], ssl.SSLContext],
+        opened: Callable[[str, str], str] = lambda sealed, _: sealed,
+    ) -> None:
         self._url = urlsplit(settings.smtp)
         self._host = self._url.hostname or ""
         self._sender = settings.mail_from
         self._connect_timeout = settings.connect_timeout
+        self._sealed_password = settings.smtp_password
+        self._opened = opened
         self._vetted = vetted
         self._make_context = context
 
@@ -92,7 +103,16 @@ class SmtpMail:
         if not server.is_encrypted:
             detail = f"The SMTP server {self._host} offers no TLS, and a password is sent over TLS only."
             raise SendFailed(Kind.TLS, detail)
-        server.login(unquote(self._url.username), unquote(self._url.password or ""))
+        server.login(unquote(self._url.username), self._password())
+
+    def _password(self) -> str:
+        """Raises SendFailed when it was encrypted under another master key."""
+        if not self._sealed_password:
+            return unquote(self._url.password or "")
+        try:
+            return self._opened(self._sealed_password, OWNER)
+        except Unavailable as failure:
+            raise SendFailed(Kind.REFUSED, str(failure)) from failure
 
 
 class _Server(smtplib.SMTP):
@@ -194,7 +214,9 @@ def _told(host: str, server: _Server) -> Iterator[None]:
             detail = f"The SMTP server {host} took longer than {TIMEOUT_SECONDS} s."
             raise SendFailed(Kind.TOTAL_TIMEOUT, detail) from None
         if isinstance(error, ssl.SSLError):
-            raise SendFailed(Kind.TLS, f"No TLS handshake with {host} ({type(error).__name__}).") from None
+            why = tls_failure(host, error)
+            detail = f"No TLS handshake with {host} ({type(error).__name__})."
+            raise SendFailed(Kind.TLS, detail if why is None else why) from None
         detail = f"The SMTP server {host} does not answer as it should ({type(error).__name__})."
         raise SendFailed(Kind.REFUSED, detail) from None
 

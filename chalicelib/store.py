@@ -73,8 +73,9 @@ from chalicelib.at_once import all_at_once
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
 from chalicelib.ledger import Ledger, Recount
 from chalicelib.life import Refused, Spent, Stale
-from chalicelib.ports import Acts, AuditPage, Page, Query
+from chalicelib.ports import Acts, AuditPage, Page, Query, Vault
 from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
+from chalicelib.sealing import Sealer, key_of_row
 from chalicelib.settings import Settings
 from chalicelib.task import (
     DONE,
@@ -616,10 +617,14 @@ def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
 
 
 class DynamoStore:
-    """The port `Store` on one DynamoDB table. Nothing is asked of AWS before the first call."""
+    """The port `Store` on one DynamoDB table. Nothing is asked of AWS before the first call.
 
-    def __init__(self, settings: Settings) -> None:
+    `vault` has the master key that channels are encrypted under; without one there are none to be had.
+    """
+
+    def __init__(self, settings: Settings, vault: Vault | None = None) -> None:
         self._settings = settings
+        self._sealer = Sealer(vault)
         self._table = Table(settings)
         self._counters = Counters(self._table, settings.shards)
         self._lines = Lines(self._table, settings)
@@ -1009,12 +1014,34 @@ class DynamoStore:
 
     def channels(self) -> list[Channel]:
         """See `Store.channels`."""
-        found = [from_json(Channel, record.text) for record in self._records("channels")]
+        found = [self._sealer.channel(record.text) for record in self._records("channels")]
         return sorted(found, key=lambda channel: (channel.created_at, channel.channel_id))
 
     def save_channel(self, channel: Channel, audit: Audit) -> bool:
         """See `Store.save_channel`."""
-        return self._save(Record("channels", channel.channel_id, text=to_json(channel)), channel.version, audit)
+        return self._save(self._channel_record(channel), channel.version, audit)
+
+    def _channel_record(self, channel: Channel) -> Record:
+        return Record("channels", channel.channel_id, text=self._sealer.row(channel))
+
+    def sealed_under(self) -> dict[str, str]:
+        """See `Store.sealed_under`."""
+        return {record.name: key_of_row(record.text) for record in self._records("channels")}
+
+    def reseal(self) -> int:
+        """See `Store.reseal`. One that is changed meanwhile is sealed anew by that."""
+        old = [it for it in self._records("channels") if not self._sealer.is_current(it.text)]
+        for record in old:
+            channel = self._sealer.channel(record.text)
+            self._save(self._channel_record(evolve(channel, version=channel.version + 1)), channel.version + 1)
+        return len(old)
+
+    def forget_unreadable_channels(self) -> int:
+        """See `Store.forget_unreadable_channels`."""
+        lost = [it.name for it in self._records("channels") if not self._sealer.opens(it.text)]
+        for channel_id in lost:
+            self._table.delete(("channels", channel_id), Record.owner.exists())
+        return len(lost)
 
     def remove_channel(self, channel_id: str, audit: Audit) -> bool:
         """See `Store.remove_channel`."""

@@ -26,6 +26,7 @@ def build(environment: Mapping[str, str]) -> World:
     """The World that the settings in `environment` ask for. Raises SettingsError."""
     from chalicelib.keyring import DerivedKeys
     from chalicelib.outbound import Outbound
+    from chalicelib.sealing import Sealer
 
     settings = load(environment)
     clock = SystemClock()
@@ -37,13 +38,13 @@ def build(environment: Mapping[str, str]) -> World:
         queues=queues,
         http=http,
         keyring=DerivedKeys(store, vault, clock),
-        mail=_mail(settings, http.vetted),
+        mail=_mail(settings, http.vetted, Sealer(vault).open),
         clock=clock,
         random=SystemRandom(),
     )
 
 
-def _mail(settings: Settings, vetted: Callable[[str, float], Sequence[str]]) -> Mail:
+def _mail(settings: Settings, vetted: Callable[[str, float], Sequence[str]], opened: Callable[[str, str], str]) -> Mail:
     """The way for e-mail that is set up: a server of the operator's own, or SES where kkbida is on AWS."""
     if not settings.mail_from or (settings.embedded and not settings.smtp):
         return NoMail()
@@ -51,26 +52,33 @@ def _mail(settings: Settings, vetted: Callable[[str, float], Sequence[str]]) -> 
         from chalicelib.smtp import SmtpMail
         from chalicelib.tls import client_context
 
-        return SmtpMail(settings, vetted, lambda: client_context(settings.ca_bundle))
+        return SmtpMail(settings, vetted, lambda: client_context(settings.ca_bundle), opened)
     from chalicelib.mail import SesMail
 
     return SesMail(settings)
 
 
-def _adapters(settings: Settings, clock: SystemClock) -> tuple[Store, Queues, Vault]:
+def _adapters(settings: Settings, clock: SystemClock, *, reseals: bool = True) -> tuple[Store, Queues, Vault]:
     if settings.embedded:
         from chalicelib.database_file import MEMORY
         from chalicelib.embedded import open_embedded
         from chalicelib.vault import FileVault, MemoryVault
 
         beside = Path(settings.embedded).with_name("master.key")
-        vault = MemoryVault() if settings.embedded == MEMORY else FileVault(beside)
-        return *open_embedded(settings.embedded, settings, clock), vault
+        own: Vault = MemoryVault() if settings.embedded == MEMORY else FileVault(beside)
+        return *open_embedded(settings.embedded, settings, clock, own, reseals=reseals), own
     from chalicelib.parameters import ParameterVault
     from chalicelib.queues import SqsQueues
     from chalicelib.store import DynamoStore
 
-    return DynamoStore(settings), SqsQueues(settings), ParameterVault(settings)
+    vault = ParameterVault(settings)
+    return DynamoStore(settings, vault), SqsQueues(settings), vault
+
+
+def store_and_vault(settings: Settings, *, reseals: bool) -> tuple[Store, Vault]:
+    """The store, and the master keys, for the commands about these. Raises SettingsError, Unavailable."""
+    store, _, vault = _adapters(settings, SystemClock(), reseals=reseals)
+    return store, vault
 
 
 @lru_cache(maxsize=1)

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     """Do what is asked. Raises SystemExit with a sentence when it cannot be done."""
     asked = _parser().parse_args(arguments)
     try:
-        here = world.build(_settings(asked.stack, environment))
+        here = world.build(settings_of(asked.stack, environment))
         try:
             _do(here, asked)
         finally:
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(stack: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+def settings_of(stack: str | None, environment: Mapping[str, str]) -> dict[str, str]:
     """The settings by which the store is found."""
     endpoint, table = environment.get("ENDPOINT", ""), environment.get("KKBIDA_TABLE", "")
     if stack:

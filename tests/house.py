@@ -88,13 +88,14 @@ class House:
         self.clock = StoppedClock()
         self.outside = Outside()
         settings = load({"KKBIDA_OPEN_API": "1", **environment})
-        store, queues = open_embedded(database, settings, self.clock)
+        vault = MemoryVault()
+        store, queues = open_embedded(database, settings, self.clock, vault)
         self.world = World(
             settings=settings,
             store=store,
             queues=queues,
             http=self.outside,
-            keyring=DerivedKeys(store, MemoryVault(), self.clock),
+            keyring=DerivedKeys(store, vault, self.clock),
             clock=self.clock,
             random=Random(7),
         )

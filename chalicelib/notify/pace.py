@@ -57,6 +57,6 @@ def _pace(channel: Channel) -> Pace:
 
 
 def _robot(world: World, channel: Channel) -> Robot:
-    """The robot, which several channels may share: its address says which it is."""
-    robot_id = hashlib.sha256(channel.url.encode()).hexdigest()[:32]
+    """The robot, which several channels may share: its kind and its address say which it is."""
+    robot_id = hashlib.sha256(f"{channel.kind} {channel.url}".encode()).hexdigest()[:32]
     return world.store.robot(robot_id) or Robot(robot_id=robot_id)

@@ -82,3 +82,10 @@ def miscount(store: DynamoStore, at: float, n: int) -> None:
 
 def _settings(endpoint: str, made: Mapping[str, str]) -> Settings:
     return load({"KKBIDA_ENDPOINT": endpoint, **made})
+
+
+def everything(settings: Settings) -> list[Mapping[str, object]]:
+    """All items of a table."""
+    scan = boto3.client("dynamodb", endpoint_url=settings.endpoint or None, **aws.credentials(settings.endpoint))
+    pages = scan.get_paginator("scan").paginate(TableName=settings.table, ConsistentRead=True)
+    return [item for page in pages for item in page["Items"]]

@@ -5,6 +5,7 @@ Each function is given an empty folder and yields a backend with nothing in it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,11 +17,12 @@ from typing import Any
 import pytest
 
 from chalicelib.database_file import MEMORY
-from chalicelib.embedded import MOST_RECEIVES, open_embedded
-from chalicelib.ports import Queues, Store
+from chalicelib.embedded import MOST_RECEIVES, EmbeddedStore, open_embedded
+from chalicelib.ports import Queues, Store, Vault
 from chalicelib.queues import COUNT_FRESH, SqsQueues
 from chalicelib.settings import load
 from chalicelib.store import DynamoStore, Row
+from chalicelib.vault import MemoryVault
 from infra.stream import Stream
 from tests.contract import aws
 from tests.contract.samples import NOW
@@ -32,7 +34,8 @@ class StoreBackend:
 
     `records` counts those that a task is made of. `expire` removes what has expired by then, as time does. `lose`
     removes the row of a task, and `miscount` adds to the tasks accepted in an hour, both behind kkbida's back.
-    `parallel`: it bears callers on several threads at a time.
+    `parallel`: it bears callers on several threads at a time. `vault` has its master keys, `stored` gives all bytes
+    that it keeps, and `with_vault` the same store with other master keys.
     """
 
     store: Store
@@ -40,6 +43,9 @@ class StoreBackend:
     expire: Callable[[float], None]
     lose: Callable[[str], None]
     miscount: Callable[[float, int], None]
+    vault: Vault
+    stored: Callable[[], bytes]
+    with_vault: Callable[[Vault], Store]
     settle: Callable[[], None] = lambda: None
     parallel: bool = True
 
@@ -84,7 +90,8 @@ class FakeClock:
 
 @contextmanager
 def _embedded_store(path: str) -> Iterator[StoreBackend]:
-    store, _ = open_embedded(path, load({}), FakeClock())
+    vault = MemoryVault()
+    store, _ = open_embedded(path, load({}), FakeClock(), vault)
 
     def records(task_id: str) -> int:
         """Requests have no id but their task's: one that is nobody's is found by having none."""
@@ -103,6 +110,9 @@ def _embedded_store(path: str) -> Iterator[StoreBackend]:
         expire=expire,
         lose=lose,
         miscount=lambda at, n: store.database.write(lambda tx: tx.count(at, {"accepted": n})),
+        vault=vault,
+        stored=partial(_stored_in, path, store),
+        with_vault=lambda other: EmbeddedStore(store.database, store._audit_retention, other),
     )
     store.close()
 
@@ -123,6 +133,13 @@ def _embedded_queues(path: str) -> Iterator[QueuesBackend]:
     store.close()
 
 
+def _stored_in(path: str, store: EmbeddedStore) -> bytes:
+    """All bytes of the database file and its write-ahead log; in memory, all rows."""
+    if path == MEMORY:
+        return store.database.read(lambda connection: "\n".join(connection.iterdump()).encode())
+    return b"".join(file.read_bytes() for file in sorted(Path(path).parent.glob(f"{Path(path).name}*")))
+
+
 # ── AWS ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -131,13 +148,17 @@ def _dynamo(server: AbstractContextManager[str], **traits: Any) -> Iterator[Stor
     """DynamoDB; the stream of its table is counted when the test asks for it to settle."""
     with server as endpoint:
         settings = aws.table(endpoint)
-        store, stream = DynamoStore(settings), Stream(endpoint, settings.table)
+        vault = MemoryVault()
+        store, stream = DynamoStore(settings, vault), Stream(endpoint, settings.table)
         yield StoreBackend(
             store=store,
             records=lambda task_id: len(store._records(task_id)),
             expire=partial(aws.expire, store),
             lose=lambda task_id: store._table.delete((task_id, "task"), Row.task_id.exists()),
             miscount=partial(aws.miscount, store),
+            vault=vault,
+            stored=lambda: json.dumps(aws.everything(settings)).encode(),
+            with_vault=lambda other: DynamoStore(settings, other),
             settle=lambda: stream.drain(store.count),
             **traits,
         )

@@ -29,6 +29,7 @@ from chalicelib.task import (
     Verdict,
     evolve,
 )
+from chalicelib.vault import MemoryVault
 
 NOW = 1_900_000_000.0
 """A moment in 2030, 17:46:40 UTC: late enough that no real clock lets a sample expire."""
@@ -198,3 +199,7 @@ def at_once(threads: int, work: Callable[[int], T]) -> list[T]:
 
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(begin, range(threads)))
+
+
+VAULT = MemoryVault()
+"""The master key of stores that are opened by hand."""

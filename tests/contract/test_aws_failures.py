@@ -15,7 +15,7 @@ from chalicelib.queues import SqsQueues
 from chalicelib.settings import Settings, load
 from chalicelib.store import DynamoStore
 from chalicelib.task import evolve
-from tests.contract.samples import NOW, audit, channel, task
+from tests.contract.samples import NOW, VAULT, audit, channel, task
 from tests.wire import THROTTLED, Answer, Call, Fate, Rule, refusal, wire
 
 SECRET = "wJalrXUtnFEMI"
@@ -66,7 +66,7 @@ def nothing_secret_in(raised: pytest.ExceptionInfo[BaseException]) -> bool:
 def test_a_table_that_is_throttled_is_unavailable_after_a_few_tries(operation: str) -> None:
     with broken_aws(lambda _: THROTTLED) as (reachable, asked):
         with pytest.raises(Unavailable) as raised:
-            STORE_CALLS[operation](DynamoStore(evolve(reachable, shards=1)))
+            STORE_CALLS[operation](DynamoStore(evolve(reachable, shards=1), VAULT))
         assert asked == [operation] * aws.TRIES
         assert nothing_secret_in(raised)
 
@@ -104,7 +104,7 @@ def test_a_fault_of_our_own_is_not_taken_for_a_passing_one() -> None:
 def test_a_table_that_leaves_every_key_unread_is_unavailable() -> None:
     unread = {"Responses": {}, "UnprocessedKeys": {"kkbida": {"Keys": [{"pk": {"S": "a"}, "sk": {"S": "b"}}]}}}
     with broken_aws(lambda _: (200, unread)) as (reachable, _), pytest.raises(Unavailable):
-        DynamoStore(evolve(reachable, shards=1)).totals()
+        DynamoStore(evolve(reachable, shards=1), VAULT).totals()
 
 
 def test_keys_that_are_left_unread_are_asked_for_again() -> None:
@@ -136,7 +136,7 @@ def test_a_transaction_that_met_another_is_tried_again(reason: str, expected: ty
     }
     with broken_aws(lambda _: (400, cancelled)) as (reachable, asked):
         with pytest.raises(expected):
-            DynamoStore(reachable).save_channel(channel(), audit("team"))
+            DynamoStore(reachable, VAULT).save_channel(channel(), audit("team"))
         assert asked == ["TransactWriteItems"] * tries
 
 

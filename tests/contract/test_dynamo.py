@@ -11,7 +11,20 @@ from chalicelib.ports import Query
 from chalicelib.store import EXAMINED, DynamoStore, Record, Row, lay_out
 from chalicelib.task import Status, Task, Verdict, evolve
 from tests.contract import aws
-from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, attempt, audit, channel, mention, request, task
+from tests.contract.samples import (
+    DAY,
+    GRACE,
+    LEASE,
+    NOW,
+    RETENTION,
+    VAULT,
+    attempt,
+    audit,
+    channel,
+    mention,
+    request,
+    task,
+)
 
 pytestmark = pytest.mark.emulator
 
@@ -21,7 +34,7 @@ THERE = Row.task_id.exists()
 
 @pytest.fixture
 def store() -> DynamoStore:
-    return DynamoStore(aws.table(aws.ministack()))
+    return DynamoStore(aws.table(aws.ministack()), VAULT)
 
 
 def large(task_id: str | None = None, letter: str = "x") -> Task:

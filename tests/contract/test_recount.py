@@ -18,7 +18,7 @@ from chalicelib.task import Task
 from infra.stream import Stream
 from tests.conftest import Lines
 from tests.contract import aws
-from tests.contract.samples import DAY, HOUR, NOW, RETENTION, audit, channel, mention, notice, request, task
+from tests.contract.samples import DAY, HOUR, NOW, RETENTION, VAULT, audit, channel, mention, notice, request, task
 from tests.contract.steps import added, cancelled, claimed, delivered, failed, resent
 
 pytestmark = pytest.mark.emulator
@@ -32,7 +32,7 @@ ROWS_A_PAGE = 3
 def store(monkeypatch: pytest.MonkeyPatch) -> DynamoStore:
     """One that counts a few rows in a part."""
     monkeypatch.setattr(store_module, "PART", 1)
-    return opened(DynamoStore(aws.table(aws.ministack())))
+    return opened(DynamoStore(aws.table(aws.ministack()), VAULT))
 
 
 def opened(store: DynamoStore) -> DynamoStore:

@@ -216,7 +216,8 @@ def build(seed: int) -> Stage:
         def now(self) -> float:
             return stage.queue_now()
 
-    store, queues = open_embedded(":memory:", settings, QueueClock())
+    vault = MemoryVault()
+    store, queues = open_embedded(":memory:", settings, QueueClock(), vault)
     faults = Faults(draw(random, lambda fault: fault not in never), Random(random.random()))
     witness = Witness(fibers, store, faults)
     stage = Stage(
@@ -232,7 +233,7 @@ def build(seed: int) -> Stage:
         queues=queues,
         infra=infra,
         host=host,
-        vault=MemoryVault(),
+        vault=vault,
         bells={queue: Bell(fibers) for queue in Queue},
         schedule=Bell(fibers),
         resends=Bell(fibers),

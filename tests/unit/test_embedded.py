@@ -36,6 +36,7 @@ from tests.contract.samples import (
     LEASE,
     NOW,
     RETENTION,
+    VAULT,
     at_once,
     attempt,
     audit,
@@ -55,7 +56,7 @@ Opened = tuple[EmbeddedStore, EmbeddedQueues]
 
 @contextmanager
 def opened(path: Path | str, clock: FakeClock | None = None) -> Iterator[Opened]:
-    store, queues = open_embedded(str(path), load({}), clock or FakeClock())
+    store, queues = open_embedded(str(path), load({}), clock or FakeClock(), VAULT)
     yield store, queues
     store.close()
 

@@ -24,6 +24,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
         console_url="",
         mail_from="",
         smtp="",
+        smtp_password="",
         allow_networks=(),
         ca_bundle="",
         ports=frozenset(),
@@ -139,3 +140,19 @@ def test_a_lease_is_longer_than_the_longest_attempt(seconds: str) -> None:
 
 def test_retention_is_days_in_seconds() -> None:
     assert load({"KKBIDA_RETENTION_DAYS": "2"}).retention == 172_800
+
+
+@pytest.mark.parametrize(
+    ("variable", "raw"),
+    [
+        ("KKBIDA_SMTP_PASSWORD", "hunter2"),
+        ("KKBIDA_SMTP", "smtp://robot:hunt/er2hunter2@mail.example:25"),
+        ("KKBIDA_SMTP", "smtp://robot:hunter2@mail.example:x"),
+        ("KKBIDA_SMTP", "http://robot:hunter2@mail.example"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_the_password_in_it(variable: str, raw: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({variable: raw})
+    assert str(refused.value).startswith(f"{variable}=")
+    assert "er2" not in str(refused.value)

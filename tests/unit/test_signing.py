@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from chalicelib.errors import SettingsError
-from chalicelib.signing import as_text, derive, fingerprint, from_text, master_key_of, sign, verify, written
+from chalicelib.signing import as_text, derive, fingerprint, from_text, master_keys_of, sign, verify, written
 
 KEYS = st.binary(min_size=24, max_size=64)
 IDS = st.uuids().map(str)
@@ -91,11 +91,12 @@ def test_a_fingerprint_is_short_and_of_its_key_alone() -> None:
 
 
 def test_a_master_key_reads_back_from_its_text() -> None:
-    assert master_key_of(written(KEY) + "\n", "there") == KEY
+    assert master_keys_of(written(KEY) + "\n", "there") == (KEY,)
+    assert master_keys_of(written(KEY, b"o" * 32), "there") == (KEY, b"o" * 32)
 
 
 @pytest.mark.parametrize("text", ["", "short", written(b"k" * 31), written(b"k" * 33), "ключ"])
 def test_what_is_no_master_key_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(SettingsError, match="there holds no master key") as refused:
-        master_key_of(text, "there")
+        master_keys_of(text, "there")
     assert not text or text not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import socket
@@ -19,8 +20,10 @@ from chalicelib import smtp
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.outbound import Outbound
 from chalicelib.ports import Letter, RefusedRecipient
+from chalicelib.sealing import Sealer
 from chalicelib.settings import load
 from chalicelib.smtp import SmtpMail
+from chalicelib.vault import MemoryVault
 
 LETTER = Letter(to=("ops@example.com", "dev@example.com"), subject="3 tasks 未送达", text="第一行\n.\nthe end")
 
@@ -203,6 +206,27 @@ def test_a_refused_login_says_so_without_what_the_server_repeats() -> None:
     ):
         mail(server, WITH_LOGIN).send(LETTER)
     assert failed.value.detail == "The SMTP server mail.example refused the login (535)."
+
+
+def test_a_password_that_is_encrypted_in_the_setting_is_what_the_server_gets() -> None:
+    sealer = Sealer(MemoryVault())
+    sealed = sealer.seal("hush!", smtp.OWNER)
+    with running(offers=("STARTTLS", "AUTH PLAIN")) as server:
+        found = {"KKBIDA_SMTP": f"smtp://me@mail.example:{server.port}", "KKBIDA_SMTP_PASSWORD": sealed}
+        sending = SmtpMail(load({**found, "KKBIDA_MAIL_FROM": "a@b.c"}), on_loopback, trusting, sealer.open)
+        assert sending.send(LETTER) == {}
+    [login] = server.said("auth")
+    assert base64.b64decode(login.split(" ")[2]) == b"\0me\0hush!"
+
+
+def test_a_password_that_was_encrypted_under_another_key_is_no_login() -> None:
+    sealed = Sealer(MemoryVault()).seal("hush!", smtp.OWNER)
+    with running(offers=("STARTTLS", "AUTH PLAIN")) as server:
+        found = {"KKBIDA_SMTP": f"smtp://me@mail.example:{server.port}", "KKBIDA_SMTP_PASSWORD": sealed}
+        sending = SmtpMail(load(found), on_loopback, trusting, Sealer(MemoryVault()).open)
+        with pytest.raises(SendFailed, match="The SMTP password is encrypted under master key"):
+            sending.send(LETTER)
+    assert server.said("auth") == []
 
 
 # ── recipients ───────────────────────────────────────────────────────────────────────────────────
