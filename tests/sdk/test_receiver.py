@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +13,17 @@ import django
 import flask
 import httpx
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from fastapi import FastAPI, Request, Response
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from werkzeug.test import Client as Browser
 
 from kkbida import Delivery, NotGenuine, Receiver
+from kkbida.receiver import MAX_BODY_BYTES
 
 OLD, NEW = "whsec_" + "b2xk" * 8, "whsec_" + "bmV3" * 8
 NOON = 1_764_590_400
@@ -136,8 +140,8 @@ def by_fastapi(headers: Mapping[str, str], body: bytes) -> int:
 
 
 def by_django(headers: Mapping[str, str], body: bytes) -> int:
-    if not settings.configured:
-        settings.configure(DEBUG=False)
+    if not django_settings.configured:
+        django_settings.configure(DEBUG=False)
         django.setup()
 
     def callback(request: HttpRequest) -> HttpResponse:
@@ -176,3 +180,179 @@ def test_a_wsgi_body_of_unknown_length_is_read_to_its_end() -> None:
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in signed().items()}
     whole = {**environ, "wsgi.input": io.BytesIO(BODY), "wsgi.input_terminated": True}
     assert receiver().wsgi(whole).body == BODY
+
+
+# ── whatever a sender writes ─────────────────────────────────────────────────────────────────────
+
+NAMES = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+ODD_TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.binary(max_size=40).map(lambda raw: raw.decode("latin-1")),
+    st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+    st.integers(-(10**30), 10**30).map(str),
+    st.sampled_from(
+        ["9" * 5000, "0" * 5000, "1e9", "１７６４５９０４００", "²", "+1", "-0", " 1", "1_000", "0x10", "nan"]
+    ),
+    st.sampled_from(["v1,", "v1," * 999, "v1,é", "v1,====", "v1,\ud800"]),
+    st.just(str(NOON)),
+    st.just(signed()["webhook-signature"]),
+    st.just("task-1"),
+)
+ODD_HEADERS = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=9), ODD_TEXTS, max_size=5)
+WHOLE_HEADERS = st.fixed_dictionaries(dict.fromkeys(NAMES, ODD_TEXTS))
+
+
+def taken_or_not_genuine(take: Callable[[], Delivery], body: bytes) -> None:
+    """It is refused in the one documented way; or it is what was signed, byte for byte."""
+    try:
+        delivery = take()
+    except NotGenuine:
+        return
+    assert (delivery.task_id, delivery.body, body) == ("task-1", BODY, BODY)
+
+
+@given(ODD_HEADERS | WHOLE_HEADERS, st.binary(max_size=40) | st.just(BODY))
+def test_whatever_is_in_the_headers_nothing_else_is_raised(headers: dict[str, str], body: bytes) -> None:
+    taken_or_not_genuine(lambda: receiver().verify(headers, body), body)
+
+
+@pytest.mark.parametrize("value", [None, b"task-1", 7, ["task-1"], object()])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_that_is_no_text_is_no_header(name: str, value: Any) -> None:
+    with pytest.raises(NotGenuine, match=f"it has no {name}"):
+        receiver().verify({**signed(), name: value}, BODY)
+
+
+class Input(io.BytesIO):
+    """A body that says how much of it was asked for."""
+
+    asked: int | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert 0 <= size <= MAX_BODY_BYTES + 1, "no more than a delivery can have is asked for, and never all there is"
+        self.asked = size
+        return super().read(size)
+
+
+@given(
+    WHOLE_HEADERS | st.just(signed()),
+    st.none() | ODD_TEXTS | st.sampled_from(["", "0", str(len(BODY)), f"000{len(BODY)}", "10485761", "9" * 20]),
+    st.booleans(),
+)
+def test_whatever_is_in_a_wsgi_environment_nothing_else_is_raised(
+    headers: dict[str, str], length: str | None, terminated: bool
+) -> None:
+    environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    environ |= {"wsgi.input": Input(BODY), "wsgi.input_terminated": terminated}
+    environ |= {} if length is None else {"CONTENT_LENGTH": length}
+    taken_or_not_genuine(lambda: receiver().wsgi(environ), BODY)
+
+
+@pytest.mark.parametrize(
+    ("length", "why"),
+    [
+        ("-1", "no number"),
+        ("1_0", "no number"),
+        ("+5", "no number"),
+        ("５", "no number"),
+        ("x", "no number"),
+        ("10485761", "more than"),
+        ("9" * 5000, "more than"),
+    ],
+)
+def test_a_length_that_is_none_is_refused_before_anything_is_read(length: str, why: str) -> None:
+    unread = Input(BODY)
+    with pytest.raises(NotGenuine, match=why):
+        receiver().wsgi({"CONTENT_LENGTH": length, "wsgi.input": unread})
+    assert unread.asked is None
+
+
+def test_an_endless_body_is_not_read_to_its_end() -> None:
+    class Endless(Input):
+        def read(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            return b"x" * size
+
+    with pytest.raises(NotGenuine, match="more than"):
+        receiver().wsgi({"wsgi.input": Endless(), "wsgi.input_terminated": True})
+
+
+def test_a_sender_that_breaks_off_is_not_genuine() -> None:
+    class Broken:
+        headers = signed()
+
+        def read(self, _: int) -> bytes:
+            raise ConnectionResetError
+
+        get_data = property(lambda self: lambda: self.read(1))
+        body = property(lambda self: self.read(1))
+
+    broken: Any = Broken()
+    for take in (receiver().flask, receiver().django, lambda it: receiver().wsgi({"wsgi.input": it})):
+        with pytest.raises(NotGenuine, match="broke off"):
+            take(broken)
+
+
+def by_asgi(headers: Iterable[tuple[bytes, bytes]], *messages: dict[str, Any]) -> Delivery:
+    left = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(left)
+
+    return asyncio.run(receiver().asgi({"type": "http", "headers": headers}, receive))
+
+
+def part(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+RAW = [(name.encode(), value.encode()) for name, value in signed().items()]
+
+
+def test_an_asgi_body_may_come_in_parts() -> None:
+    assert by_asgi(RAW, part(BODY[:5], more=True), part(b"", more=True), part(BODY[5:], more=False)).body == BODY
+    assert by_asgi(RAW, part(BODY, more=False)).task_id == "task-1"
+    with pytest.raises(NotGenuine, match="broke off"):
+        by_asgi(RAW, part(BODY, more=True), {"type": "http.disconnect"})
+    with pytest.raises(NotGenuine, match="more than"):
+        by_asgi(RAW, *[part(b"x" * 1_048_576, more=True)] * 11)
+
+
+@settings(max_examples=50)  # each runs an event loop
+@given(st.lists(st.tuples(st.sampled_from([name for name, _ in RAW]) | st.binary(max_size=9), st.binary(max_size=40))))
+def test_whatever_is_in_an_asgi_request_nothing_else_is_raised(headers: list[tuple[bytes, bytes]]) -> None:
+    taken_or_not_genuine(lambda: by_asgi(headers, part(BODY, more=False)), BODY)
+
+
+def test_the_events_of_api_gateway_are_understood() -> None:
+    text, raw = BODY.decode(), base64.b64encode(BODY).decode()
+    several = {name: ["other", value] for name, value in signed().items()}
+    for event in (
+        {"headers": signed(), "body": text},
+        {"headers": signed(), "body": raw, "isBase64Encoded": True},
+        {"headers": None, "multiValueHeaders": several, "body": text, "isBase64Encoded": False},
+        {"headers": {name.title(): value for name, value in signed().items()}, "body": text},
+    ):
+        assert receiver().aws_lambda(event).body == BODY
+
+
+@given(
+    st.none() | ODD_HEADERS | WHOLE_HEADERS | st.just(signed()),
+    st.none() | st.dictionaries(st.sampled_from(NAMES), st.lists(ODD_TEXTS, max_size=2)),
+    st.none() | ODD_TEXTS | st.just(BODY.decode()),
+    st.none() | st.booleans(),
+)
+def test_whatever_is_in_an_event_nothing_else_is_raised(
+    headers: dict[str, str] | None, several: dict[str, list[str]] | None, body: str | None, encoded: bool | None
+) -> None:
+    event = {"headers": headers, "multiValueHeaders": several, "body": body, "isBase64Encoded": encoded}
+    taken_or_not_genuine(lambda: receiver().aws_lambda(event), BODY)
+
+
+def test_a_body_of_any_depth_is_json_or_none() -> None:
+    body = b"[" * 100_000
+    delivery = receiver().verify(signed(body=body), body)
+    with pytest.raises(ValueError, match="too deeply"):
+        delivery.json()
