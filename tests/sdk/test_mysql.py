@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from chalicelib import api
 from chalicelib.call import Call
-from kkbida import Client, Patience, mysql
+from kkbida import Client, Patience, RawJson, mysql
 from kkbida.cli.app import cli
 from kkbida.cli.base import Here
 from kkbida.errors import Unreachable
@@ -176,7 +176,10 @@ def test_a_row_becomes_what_the_import_takes() -> None:
     row = {"taskid": "t", "callcount": 1, "requestparamtxt": '{"a":1}', "sourceip": None, "expiretime": "never"}
     logs = [{"id": 1, "taskid": "t", "createdate": "2025-11-30T20:00:00+08:00", "responsetxt": "x", "issuccess": False}]
     told = {"createDate": logs[0]["createdate"], "responseTxt": "x", "isSuccess": False}
-    assert as_imported(row, logs) == ({"taskId": "t", "callCount": 1, "requestParam": {"a": 1}, "logs": [told]}, [])
+    assert as_imported(row, logs) == (
+        {"taskId": "t", "callCount": 1, "requestParam": RawJson('{"a":1}'), "logs": [told]},
+        [],
+    )
 
 
 @pytest.mark.parametrize("text", [None, "", "null", " "])

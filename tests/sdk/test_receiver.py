@@ -192,7 +192,7 @@ ODD_TEXTS = st.one_of(
     st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
     st.integers(-(10**30), 10**30).map(str),
     st.sampled_from(
-        ["9" * 5000, "0" * 5000, "1e9", "１７６４５９０４００", "²", "+1", "-0", " 1", "1_000", "0x10", "nan"]
+        ["9" * 5000, "0" * 5000, "1e9", "\uff11\uff17", "\u00b2", "+1", "-0", " 1", "1_000", "0x10", "nan"]
     ),
     st.sampled_from(["v1,", "v1," * 999, "v1,é", "v1,====", "v1,\ud800"]),
     st.just(str(NOON)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,12 +40,32 @@ HEAD = 65_536
 
 
 def opened(path: Path) -> TextIO:
-    """The dump as text, by the character set that it names itself. One that ends in .gz is unpacked."""
+    """The dump as text, by the character set that it names itself. One that ends in .gz is unpacked.
+
+    A byte that is no character of that set becomes a lone surrogate: `is_text` tells such a text from others.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as raw:
-        named = re.search(rb"SET NAMES '?(\w+)", raw.read(HEAD))
-    charset = CHARSETS.get(named[1].decode().lower(), "utf-8") if named else "utf-8"
-    return cast("TextIO", opener(path, "rt", encoding=charset, errors="replace", newline="\n"))
+        charset = _charset(raw.read(HEAD))
+    return cast("TextIO", opener(path, "rt", encoding=charset, errors="surrogateescape", newline="\n"))
+
+
+MARKS = {BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16", BOM_UTF8: "utf-8-sig"}
+"""With what a dump begins that PowerShell has written: its `>` writes UTF-16."""
+
+
+def _charset(head: bytes) -> str:
+    marked = next((charset for mark, charset in MARKS.items() if head.startswith(mark)), "")
+    named = re.search(rb"SET NAMES '?(\w+)", head)
+    return marked or (CHARSETS.get(named[1].decode().lower(), "utf-8") if named else "utf-8")
+
+
+def is_text(text: str) -> bool:
+    """Whether all bytes of it were characters."""
+    return text.isascii() or _BROKEN.search(text) is None
+
+
+_BROKEN = re.compile("[\ud800-\udfff]")
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
@@ -175,7 +196,10 @@ def _values(statement: str, at: int) -> tuple[list[Value], int]:
     """The values up to the closing bracket, and where that is behind one."""
     values: list[Value] = []
     while found := _VALUE.match(statement, at):
-        values.append(_value(found))
+        try:
+            values.append(_value(found))
+        except ValueError as error:  # a number that is none
+            raise BadDump(f"A value is not understood: {found[0][:80]} ...") from error
         at = found.end()
         if found["after"] == ")":
             return values, at

@@ -12,19 +12,21 @@ import importlib
 import json
 import re
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from kkbida import dump, operations
 from kkbida.client import Client
-from kkbida.dump import Row, Value
-from kkbida.errors import KkbidaError, Refused
+from kkbida.dump import BadDump, Row, Value
+from kkbida.errors import KkbidaError, Refused, Unsendable
 from kkbida.operations import Operation
+from kkbida.rawjson import RawJson
 from kkbida.wire import Json
 
 TASKS, LOGS, HOOKS = TABLES = ("callback_task", "call_back_log", "web_hook")
@@ -42,18 +44,32 @@ Found = Iterable["tuple[str, Row]"]
 
 def from_dump(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a dump. Raises BadDump."""
-    with dump.opened(path) as lines:
-        yield from dump.rows(lines, TABLES)
+    try:
+        with dump.opened(path) as lines:
+            yield from dump.rows(lines, TABLES)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadDump(f"{path} cannot be read to its end: {error}") from error
 
 
 def from_server(url: str, password: str) -> Iterator[tuple[str, Row]]:
     """The rows of a live server, all of them as of one moment. `url`: mysql://user@host:3306/database."""
     parts = urlsplit(url)
     if parts.scheme != "mysql" or not parts.hostname or not parts.path.strip("/"):
-        raise NotCarried(f"{url!r} names no database; it looks like mysql://user@host:3306/callcenterdb")
+        raise NotCarried("That URL names no database; it looks like mysql://user@host:3306/callcenterdb")
+    try:
+        port = parts.port or 3306
+    except ValueError as error:
+        raise NotCarried("The port in that URL is no number from 1 to 65535") from error
+    try:
+        yield from _from_server(parts, port, password)
+    except driver().MySQLError as error:
+        raise NotCarried(f"{parts.hostname}:{port} cannot be read: {error}") from error
+
+
+def _from_server(parts: SplitResult, port: int, password: str) -> Iterator[tuple[str, Row]]:
     connection = driver().connect(
         host=parts.hostname,
-        port=parts.port or 3306,
+        port=port,
         user=unquote(parts.username or ""),
         password=password or unquote(parts.password or ""),
         database=unquote(parts.path.strip("/")),
@@ -124,23 +140,23 @@ class Stage:
     def _put(self, table: str, row: Row) -> None:
         self.read[table] += 1
         plain = {name: self._plain(name, value) for name, value in row.items()}
-        text = json.dumps(plain)
+        text = json.dumps(plain, default=str)
         if table == TASKS:
             ended = plain.get("issuccess") or _whole(plain, "callcount") >= _whole(plain, "limitcallcount")
-            task = (plain.get("taskid"), bool(ended), plain.get("createdate"), text)
+            task = (_key(plain.get("taskid")), bool(ended), plain.get("createdate"), text)
             self._db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?)", task)
         elif table == LOGS:
-            log = (plain.get("taskid"), plain.get("createdate"), plain.get("id"), text)
+            log = (_key(plain.get("taskid")), plain.get("createdate"), _key(plain.get("id")), text)
             self._db.execute("INSERT INTO logs VALUES (?, ?, ?, ?)", log)
         else:
-            self._db.execute("INSERT INTO hooks VALUES (?, ?)", (plain.get("id"), text))
+            self._db.execute("INSERT INTO hooks VALUES (?, ?)", (_key(plain.get("id")), text))
 
     def _plain(self, name: str, value: Value) -> Json:
         if name == "issuccess":
             return is_true(value)
         if name in MOMENTS:
             return moment(value, self._zone)
-        return value.decode(errors="replace") if isinstance(value, bytes) else value
+        return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
     @property
     def things(self) -> int:
@@ -162,6 +178,13 @@ class Stage:
         """Logs whose task is not there."""
         lost = "SELECT count(*) FROM logs WHERE task_id NOT IN (SELECT task_id FROM tasks WHERE task_id IS NOT NULL)"
         return int(self._db.execute(lost).fetchone()[0])
+
+
+def _key(value: Json) -> Json:
+    """A value by which SQLite orders and finds: it takes no lone surrogates, and no integers of more than 64 bits."""
+    if isinstance(value, str):
+        return value.encode("unicode_escape").decode()
+    return value if value is None or (isinstance(value, int) and abs(value) < 2**63) else str(value)
 
 
 MOMENTS = frozenset({"createdate", "lastmodifieddate", "expiretimestamp"})
@@ -230,13 +253,22 @@ MOST_ROW = 1_000_000
 
 
 def as_imported(row: Mapping[str, Json], logs: Sequence[Mapping[str, Json]]) -> Mapped:
-    """A task as `POST /v1/import` takes it, and what of it had to be left out. Raises NotCarried."""
+    """A task as `POST /v1/import` takes it, and what of it had to be left out. Raises NotCarried.
+
+    What is sent on must come over as it is, and a row in which it cannot stays behind; a reply in a log may be shown
+    with replacement characters.
+    """
     remarks: list[str] = []
     members = {**_named(row, COLUMNS), "requestParam": _params(row.get("requestparamtxt"))}
-    kept = [_named(log, LOG_COLUMNS) for log in logs[-MOST_LOGS:]]
+    if broken := [name for name, value in members.items() if isinstance(value, str) and not dump.is_text(value)]:
+        raise NotCarried(f"{', '.join(broken)} holds bytes that are no characters of the dump's encoding")
+    kept = [_readable(_named(log, LOG_COLUMNS), remarks) for log in logs[-MOST_LOGS:]]
     if len(logs) > MOST_LOGS:
         remarks.append(f"of {len(logs)} logs the newest {MOST_LOGS} were kept")
-    size = len(operations.written({**members, "logs": kept}))
+    try:
+        size = len(operations.written({**members, "logs": kept}))
+    except Unsendable as error:
+        raise NotCarried(str(error)) from error
     if size > MOST_ROW:
         kept = [_cut(log, MOST_ROW // len(kept) // BYTES_OF_CHARACTER) for log in kept]
         remarks.append(f"its replies were cut: all of it has {size} bytes")
@@ -251,10 +283,23 @@ def _named(row: Mapping[str, Json], columns: Mapping[str, str]) -> dict[str, Jso
     return {columns[name]: value for name, value in row.items() if name in columns and value is not None}
 
 
+def _readable(log: dict[str, Json], remarks: list[str]) -> dict[str, Json]:
+    """A log of which every text is one: what is no character becomes a question mark in a rhombus."""
+    broken = [name for name, value in log.items() if isinstance(value, str) and not dump.is_text(value)]
+    if broken and REPLACED not in remarks:
+        remarks.append(REPLACED)
+    return {**log, **{name: log[name].encode(errors="surrogateescape").decode(errors="replace") for name in broken}}
+
+
+REPLACED = "a reply in its logs holds bytes that are no characters of the dump's encoding, which were replaced"
+
+
 def _params(text: Json) -> Json:
-    """What stands in requestParamTxt, which the predecessor wrote as JSON. Raises NotCarried."""
+    """What stands in requestParamTxt, which the predecessor wrote as JSON, as it is written. Raises NotCarried."""
     try:
-        return json.loads(text) if isinstance(text, str) and text.strip() else None
+        return RawJson(text.strip()) if isinstance(text, str) and text.strip() not in ("", "null") else None
+    except UnicodeEncodeError as error:
+        raise NotCarried("requestParamTxt holds bytes that are no characters of the dump's encoding") from error
     except ValueError as error:
         raise NotCarried(f"requestParamTxt is no JSON: {error}") from error
 

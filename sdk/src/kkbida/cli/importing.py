@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timezone
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,31 @@ def import_mysql(here: Here, source: str, dry_run: bool, zone: timezone, report:
     nothing twice. The password of a server is read from MYSQL_PWD.
     """
     client = here.client()
-    with say.progress() as bar:
-        reading = bar.add_task("rows read", total=None)
-        stage = _staged(_rows(source), zone, lambda: bar.advance(reading))
-        carrying = bar.add_task("checked" if dry_run else "carried over", total=stage.things)
-        found = mysql.bring(client, stage, dry_run=dry_run, progress=lambda: bar.advance(carrying))
     if report is not None:
-        report.write_text(json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        report.open("a").close()  # before anything is brought: it could not be reported
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        bar.advance(carrying)
+
+    try:
+        with say.progress() as bar:
+            reading = bar.add_task("rows read", total=None)
+            stage = _staged(_rows(source), zone, lambda: bar.advance(reading))
+            carrying = bar.add_task("checked" if dry_run else "carried over", total=stage.things)
+            found = mysql.bring(client, stage, dry_run=dry_run, progress=count)
+    except BaseException:
+        with suppress(OSError):
+            say.note(f"{counted(done, 'row')} {'were checked' if dry_run else 'were dealt with'} before. {AGAIN}")
+        raise
+    if report is not None:
+        report.write_text(say.json_text(found.as_json(), indent=2) + "\n", encoding="utf-8")
     _tell(here, found)
+
+
+AGAIN = "Run it again: nothing is brought twice."
 
 
 def _rows(source: str) -> Iterator[tuple[str, Row]]:

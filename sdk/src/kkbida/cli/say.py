@@ -99,9 +99,9 @@ def json_line(value: Json) -> None:
     _plain(json_text(value, sys.stdout))
 
 
-def json_text(value: Json, to: IO[str], *, indent: int | None = None) -> str:
-    """A value as JSON that the stream can hold: with escapes, where its encoding has not all characters."""
-    whole = (getattr(to, "encoding", None) or "").lower().replace("-", "").startswith("utf")
+def json_text(value: Json, to: IO[str] | None = None, *, indent: int | None = None) -> str:
+    """A value as JSON that a stream can hold, or UTF-8: with escapes, where the encoding has not all characters."""
+    whole = to is None or (getattr(to, "encoding", None) or "").lower().replace("-", "").startswith("utf")
     text = json.dumps(value, ensure_ascii=not whole, indent=indent)
     return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
