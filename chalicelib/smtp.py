@@ -111,8 +111,8 @@ class SmtpMail:
             return unquote(self._url.password or "")
         try:
             return self._opened(self._sealed_password, OWNER)
-        except Unavailable as failure:
-            raise SendFailed(Kind.REFUSED, str(failure)) from failure
+        except Unavailable as error:
+            raise SendFailed(Kind.REFUSED, str(error)) from error
 
 
 class _Server(smtplib.SMTP):
