@@ -2,10 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
-
-# What the local run needs beside what is deployed. Versions are those of requirements-dev.txt.
-LOCAL := chalice waitress PyYAML
+# Every file that is installed is one whose hash is in the list: `infra/lock.py` writes them.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --require-hashes
 
 # PYTHON= names another interpreter than the first fitting one on the PATH.
 FITS := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
@@ -88,15 +86,15 @@ clean: ## remove all that was installed or built; the tasks under .local stay
 	rm -rf $(VENV) .envs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --no-deps: the pins are complete, and Chalice's command-line tools are not wanted here.
-$(VENV)/ready-to-run: requirements.txt requirements-dev.txt | $(BIN)/python
+# --no-deps: the pins are complete, and Chalice's command-line tools are not wanted in the local run.
+$(VENV)/ready-to-run: requirements.txt requirements-local.txt | $(BIN)/python
 	@test -e $(VENV)/ready-to-test || echo "Installing what the local run needs (once) ..."
-	@$(PIP) --no-deps -r requirements.txt -c requirements-dev.txt $(LOCAL)
+	@$(PIP) --no-deps -r requirements-local.txt
 	@touch $@
 
 $(VENV)/ready-to-test: requirements.txt requirements-dev.txt | $(BIN)/python
 	@echo "Installing what the tests need (once; about a minute) ..."
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --no-deps -r requirements-dev.txt
 	@touch $@ $(VENV)/ready-to-run
 
 $(BIN)/python:

@@ -25,15 +25,16 @@ def python_with(requirements: Path) -> Path:
     """The interpreter of a virtual environment that holds what `requirements` pins.
 
     The first call makes it, which takes minutes for a large one; later ones cost nothing until the file
-    changes. Processes that ask at the same time wait for the one that makes it.
+    changes: then there is another one beside it, which does not disturb those who run the first.
+    Processes that ask at the same time wait for the one that makes it.
     Raises CalledProcessError when pip fails; its complaint has gone to stderr.
     """
-    home = ENVIRONMENTS / requirements.stem.removeprefix("requirements-")
+    home = ENVIRONMENTS / f"{requirements.stem.removeprefix('requirements-')}-{_fingerprint(requirements)}"
     stamp = home / "stamp"
     with locked(home.with_suffix(".lock")):
-        if not stamp.is_file() or stamp.read_text() != _fingerprint(requirements):
+        if not stamp.is_file():
             _make(home, requirements)
-            stamp.write_text(_fingerprint(requirements))
+            stamp.touch()
     return home / "bin" / "python"
 
 
@@ -41,11 +42,11 @@ def _make(home: Path, requirements: Path) -> None:
     print(f"Installing {requirements.name} into {home} (once; it may take minutes) ...", file=sys.stderr, flush=True)
     venv.create(home, clear=True, with_pip=True)
     pip: list[str | Path] = [home / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "-r", requirements], check=True, stdout=STDERR)  # noqa: S603
+    subprocess.run([*pip, "install", "--require-hashes", "-r", requirements], check=True, stdout=STDERR)  # noqa: S603
 
 
 def _fingerprint(requirements: Path) -> str:
-    return hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()
+    return hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()[:12]
 
 
 @contextmanager

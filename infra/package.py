@@ -73,7 +73,7 @@ def build(out: Path) -> tuple[int, int]:
 def _chalice(out: Path) -> None:
     command = ["package", "--stage", STAGE, "--merge-template", "infra/template.yaml", "--template-format", "yaml"]
     subprocess.run(  # noqa: S603
-        [sys.executable, "-c", "from chalice.cli import main; main()", *command, str(out)],
+        [sys.executable, "-m", "infra.chalice_cli", *command, str(out)],
         cwd=ROOT,
         env=_environment(),
         check=True,

@@ -19,7 +19,7 @@ STORIES = 1000
 
 COPIED = (
     *("app.py", "chalicelib", "infra", "sdk", "console", "tests", "benchmarks", "docs", ".chalice"),
-    *("pyproject.toml", "Makefile", "README.md", "requirements.txt", "requirements-dev.txt"),
+    *("pyproject.toml", "Makefile", "README.md", "requirements.txt", "requirements-dev.txt", "requirements-local.txt"),
 )
 
 SIMULATION = ("-m", "tests.simulation", "--seeds", str(STORIES), "--stop")
