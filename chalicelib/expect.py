@@ -54,11 +54,13 @@ REDIRECTS = range(300, 400)
 
 
 def unexpected_status(status: int, patterns: Iterable[str], location: str | None = None) -> str:
-    """The reason why a status that is not in `patterns` failed. A redirect names its place, which is not followed."""
+    """The reason why a status that is not in `patterns` failed. A redirect names its place, which is not followed, up
+    to its query: that may repeat a secret of the URL, and reasons are sent to chat groups."""
     wanted = ", ".join(patterns)
     if status not in REDIRECTS or location is None:
         return f"status {status} not in {wanted}"
-    place = json.dumps(location[:MAX_LOCATION_CHARACTERS], ensure_ascii=False)
+    before, query, _ = location.partition("?")
+    place = json.dumps(before[:MAX_LOCATION_CHARACTERS] + ("?…" if query else ""), ensure_ascii=False)
     return f"status {status} not in {wanted}; it redirects to {place}, and redirects are not followed"
 
 

@@ -65,6 +65,7 @@ class ReplyReader:
         self._limit = limit
         self._buffer = bytearray()
         self._head: Head | None = None
+        self._interim = 0
         self._framing = Framing()
         self._body = bytearray()
 
@@ -79,7 +80,7 @@ class ReplyReader:
     def progress(self) -> str:
         """How far the reply has come, for the reason of a failure."""
         if self._head is None:
-            return "part of the head of a reply"
+            return "part of the head of a reply" if self._buffer or not self._interim else "interim replies (1xx) only"
         status, count = self._head.status, len(self._body)
         if self._framing.chunked:
             return f"status {status} and {count} bytes of a chunked body that has not ended"
@@ -94,6 +95,7 @@ class ReplyReader:
             head = self._next_head()
             if not head.is_interim:
                 return head
+            self._interim += 1
         raise ReplyTooLarge(f"has more than {MAX_INTERIM_REPLIES} interim replies")
 
     def _next_head(self) -> Head:

@@ -38,7 +38,10 @@ HOSTS = st.one_of(
     st.lists(LABELS, min_size=1, max_size=3).map(".".join),
     st.sampled_from(["8.8.8.8", "[2606:4700::1111]", "partner.example", "例え.jp", "xn--r8jz45g.jp", "a_b.example"]),
 )
-IN_URLS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='\\<>"^`{|}#?'), max_size=12)
+ESCAPES = st.from_regex(r"%[0-9A-Fa-f]{2}", fullmatch=True)
+IN_URLS = st.lists(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters='\\<>"^`{|}#?%') | ESCAPES, max_size=12
+).map("".join)
 
 
 PATHS = st.builds("/{}{}".format, IN_URLS, st.just("") | IN_URLS.map("?{}".format))

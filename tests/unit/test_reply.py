@@ -364,6 +364,7 @@ def test_without_a_length_the_body_ends_with_the_connection() -> None:
     [
         (b"", "part of the head of a reply"),
         (b"HTTP/1.1 200 OK\r\nX", "part of the head of a reply"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n", "interim replies (1xx) only"),
         (with_headers(*SUCCESS[0], body=b"suc"), "status 200 and 3 of the 7 bytes of its body"),
         (with_headers(CHUNKED, body=b"7\r\nsuc"), "status 200 and 3 bytes of a chunked body that has not ended"),
         (
