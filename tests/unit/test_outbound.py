@@ -1114,15 +1114,17 @@ def handshaking(answer: Answer) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            connection, _ = listener.accept()
-            with connection, suppress(OSError):
-                connection.recv(LIMIT)
-                answer(connection)
-                hangs_up(connection)
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(LIMIT)
+                    answer(connection)
+                    hangs_up(connection)
 
         serving = threading.Thread(target=serve)
         serving.start()
         yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
         serving.join()
 
 
@@ -1154,19 +1156,19 @@ CERTIFICATE = "127.0.0.1 requires a client certificate, and kkbida has none."
         (says(b""), "127.0.0.1 closed the connection during the TLS handshake."),
     ],
 )
-def test_what_went_wrong_in_a_handshake_can_be_told_apart(answer: Answer, why: str) -> None:
+def test_what_went_wrong_in_a_handshake_can_be_told_apart(answer: Answer, why: str, authority: trustme.CA) -> None:
     with handshaking(answer) as url:
-        failed = failure(outbound(), post(url))
+        failed = failure(outbound(context=trusting(authority)), post(url))
     assert (failed.kind, failed.detail) == (Kind.TLS, why)
 
 
-def test_a_reset_in_a_handshake_is_told_as_such() -> None:
+def test_a_reset_in_a_handshake_is_told_as_such(authority: trustme.CA) -> None:
     def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
 
     with handshaking(reset) as url:
-        failed = failure(outbound(), post(url))
+        failed = failure(outbound(context=trusting(authority)), post(url))
     assert (failed.kind, failed.detail) == (Kind.TLS, "127.0.0.1 reset the connection during the TLS handshake.")
 
 
@@ -1208,8 +1210,8 @@ def test_the_authorities_of_a_bundle_are_trusted_beside_the_public_ones(
     authority.cert_pem.write_to_path(bundle)
     receiver = receive(says(OK), context=serving(authority, "127.0.0.1"))
     door = outbound(ca_bundle=str(bundle))
-    assert door.send(post(receiver.url)).status == 200
     assert len(door._context.get_ca_certs()) == len(outbound()._context.get_ca_certs()) + 1
+    assert door.send(post(receiver.url)).status == 200
 
 
 def test_the_authorities_are_read_once_and_not_for_each_connection(receive: Receive, authority: trustme.CA) -> None:
