@@ -33,7 +33,7 @@ export function App({ ready, trouble }) {
   useEffect(() => void ready.then(() => setSettled(true)), []);
   const who = session.use();
   const problem = trouble.use();
-  if (!settled) return html`<${Down} /><main class="login"><${Refusal} problem=${problem} /><${Loading} waiting=${!problem} /></main>`;
+  if (!settled) return html`<${Down} /><main class="login"><${Refusal} problem=${problem} again=${() => location.reload()} /><${Loading} waiting=${!problem} /></main>`;
   return who ? html`<${Frame} />` : html`<${Down} /><${Login} /><${Announcements} />`;
 }
 
@@ -84,27 +84,27 @@ export function fetchPage(name, tries = 0) {
   return import(`./pages/${name}.js${tries ? `?${tries}` : ""}`);
 }
 
+const fetched = {};
 let tries = 0;
 
 /** The component of a page, which is fetched when somebody goes there first; null until it has come. `again`: if it did not. */
 function usePage(name) {
-  const [page, setPage] = useState({ name: null, component: null, failed: false });
+  const [failed, setFailed] = useState(null);
+  const [, draw] = useState(0);
   const pulse = refreshed.use();
-  const there = page.name === name ? page : { component: null, failed: false };
   useEffect(() => {
-    if (there.component) return undefined;
-    let wanted = true;
-    const show = (component) => wanted && setPage({ name, component, failed: !component });
-    fetchPage(name, tries).then(
-      (module) => show(module.default),
-      () => {
+    const came = async () => {
+      try {
+        fetched[name] ??= (await fetchPage(name, tries)).default;
+        draw((count) => count + 1);
+      } catch {
         tries += 1;
-        show(null);
-      },
-    );
-    return () => (wanted = false);
+        setFailed(name);
+      }
+    };
+    came();
   }, [name, pulse]);
-  return { component: there.component, again: there.failed ? refresh : null };
+  return { component: fetched[name] ?? null, again: failed === name ? refresh : null };
 }
 
 function skip(event) {

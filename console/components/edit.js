@@ -65,6 +65,7 @@ function changes(first, values, task) {
 }
 
 function asJson(name, value, task) {
+  if (name === "headers" && !value.trim()) return "{}";
   const isText = name === "url" || name === "content_type" || (name === "body" && typeof task.body === "string");
   return !isText && isJson(value) ? value : JSON.stringify(value);
 }

@@ -1,7 +1,7 @@
 // Which rows of a list are ticked. Another list begins with none.
 import { useState } from "../vendor/htm-preact.js";
 
-/** @returns {{ids: Set<string>, toggle: (id: string, on: boolean) => void, all: (on: boolean) => void, whole: boolean}} */
+/** @returns {{ids: Set<string>, toggle: (id: string, on: boolean) => void, all: (on: boolean) => void, only: (ids: string[]) => void, whole: boolean}} */
 export function useSelection(rows, list) {
   const [ticked, setTicked] = useState({ list, ids: new Set() });
   const ids = ticked.list === list ? ticked.ids : new Set();
@@ -17,6 +17,7 @@ export function useSelection(rows, list) {
     ids,
     toggle,
     all: (on) => setIds(new Set(on ? there : [])),
+    only: (chosen) => setIds(new Set(chosen)),
     whole: there.length > 0 && there.every((id) => ids.has(id)),
   };
 }

@@ -16,15 +16,15 @@ export function SelectionBar({ selection, rows, after, more, all }) {
   const [named, setNamed] = useState(null);
   const ticked = rows.filter((row) => selection.ids.has(row.task_id) && !row.gone);
   useEffect(() => void (ticked.length && setOutcome(null)), [ticked.length > 0]);
-  const finish = () => {
-    selection.all(false);
+  const finish = (refused = []) => {
+    selection.only(refused.map(([task]) => task.task_id)); // those can be tried again
     after();
   };
   const run = async (action, tasks) => {
     const result = await onEach(tasks, action, (ended) => setOutcome({ action, ended, of: tasks.length }));
     setOutcome({ action, ...result });
     say(many(`select.${action}.done`, result.done));
-    finish();
+    finish(result.refused);
   };
   const begin = (action, tasks) =>
     action === "resend" ? setNamed(tasks.map((task) => task.task_id)) : run(action, tasks);
@@ -44,7 +44,7 @@ export function SelectionBar({ selection, rows, after, more, all }) {
       <${Outcome} of=${outcome} close=${() => setOutcome(null)} />
     </section>`;
   return html`${bar}
-    ${named && html`<${ResendMany} which=${{ task_ids: named }} begun=${finish} onClose=${() => setNamed(null)} />`}`;
+    ${named && html`<${ResendMany} which=${{ task_ids: named }} begun=${() => finish()} onClose=${() => setNamed(null)} />`}`;
 }
 
 /** An action for those of the ticked tasks that it is legal for. */

@@ -137,11 +137,16 @@ function Chart({ stats, unit }) {
     <div class="chart">
       <span class="most" aria-hidden="true">${number(most)}</span>
       <${Bars} label=${t(`chart.${unit}`)} rows=${rows} series=${series} />
-      <div class="axis" aria-hidden="true">${rows.map((row, index) => html`<span>${index % step(rows) ? "" : row.name}</span>`)}</div>
+      <div class="axis" aria-hidden="true">${rows.map((row, index) => html`<${Tick} name=${row.name} nth=${index / step(rows)} />`)}</div>
     </div>
     <${Legend} series=${series} />
     <${Figures} rows=${rows} series=${series} first=${t(`chart.unit.${unit}`)} />
   </section>`;
+}
+
+/** The name of a bar, of those that have one: each whole `nth`. In a narrow chart every other of them is left out. */
+function Tick({ name, nth }) {
+  return html`<span class=${nth % 2 ? "other" : ""}>${Number.isInteger(nth) ? name : ""}</span>`;
 }
 
 /** Every how many bars one is named. */

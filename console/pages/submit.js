@@ -8,7 +8,7 @@ import { curlOf, pythonOf } from "../components/samples.js";
 import { given } from "../given.js";
 import { t } from "../i18n.js";
 import { isJson, object } from "../json.js";
-import { go } from "../router.js";
+import { go, place } from "../router.js";
 import { html, useMemo } from "../vendor/htm-preact.js";
 import { useAction } from "../work.js";
 
@@ -69,7 +69,7 @@ export default function Submit() {
     const made = await action.run();
     if (!made) return;
     say(t("submit.done"));
-    go(["tasks", made.task_id]);
+    if (place.get().parts[0] === "submit") go(["tasks", made.task_id]); // else the reader has gone elsewhere meanwhile
   };
   return html`<${Page} title=${t("submit.title")}>
     <p class="hint">${t("submit.text")}</p>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, Route
 
-from tests.console.browser import Watch
+from tests.console.browser import PATIENCE, Watch
 from tests.local.conftest import Run
 
 
@@ -21,18 +22,18 @@ class Held:
     page: Page
     most: int
     routes: list[Route] = field(default_factory=list)
-    seen: int = 0
 
     def take(self, route: Route) -> None:
-        self.seen += 1
         if len(self.routes) < self.most:
             self.routes.append(route)
         else:
             route.continue_()
 
     def wait(self) -> None:
-        """Until the first is held."""
+        """Until the first is held. Raises AssertionError when none comes."""
+        deadline = time.monotonic() + PATIENCE / 1000
         while not self.routes:
+            assert time.monotonic() < deadline, "nothing was asked for"
             self.page.wait_for_timeout(10)
 
     def release(self, **answer: Any) -> None:

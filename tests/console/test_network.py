@@ -200,6 +200,20 @@ def test_a_language_whose_words_do_not_come_is_said(desk: Desk) -> None:
 # ── answers that come late, or never ─────────────────────────────────────────────────────────────
 
 
+COUNTED = """() => {
+    const ask = fetch, waiting = new Set();
+    window.atOnce = 0;
+    window.fetch = (url, options) => {
+        const answer = ask(url, options);
+        waiting.add(options.signal);
+        answer.finally(() => waiting.delete(options.signal)).catch(() => {});
+        window.atOnce = Math.max(atOnce, [...waiting].filter((it) => !it.aborted).length);
+        return answer;
+    };
+}"""
+"""How many requests the page waits for at the same time, at most: `atOnce`."""
+
+
 def test_a_late_answer_does_not_replace_a_newer_one_and_looks_do_not_pile_up(desk: Desk) -> None:
     task_id = desk.retrying()
     whole = desk.look(task_id)
@@ -207,18 +221,18 @@ def test_a_late_answer_does_not_replace_a_newer_one_and_looks_do_not_pile_up(des
     standing = desk.page.locator(".standing")
     expect(standing).to_contain_text("Retrying")
     desk.settle()
+    desk.page.evaluate(COUNTED)
     late = desk.hold(f"**/v1/tasks/{task_id}", most=1)
     desk.time_passes(3)
     late.wait()
     desk.api("POST", f"/v1/tasks/{task_id}/cancel", {})
-    for _ in range(3):
-        desk.time_passes(2)
-    assert late.seen == 1
-    desk.time_passes(31)
+    for seconds in (2, 2, 2, 31):
+        desk.time_passes(seconds)
     expect(standing).to_contain_text("Cancelled")
     late.release(json=whole)
     desk.drawn()
     expect(standing).to_contain_text("Cancelled")
+    assert desk.page.evaluate("atOnce") == 1
 
 
 def test_an_answer_that_never_comes_is_said_and_asked_for_again(desk: Desk) -> None:
@@ -250,6 +264,24 @@ def test_what_is_left_is_no_longer_asked_for(desk: Desk) -> None:
             leave()
         desk.page.unroute("**/v1/tasks?*")
         desk.open("settings")
+
+
+def test_a_page_that_comes_when_the_reader_has_gone_back_leaves_the_one_that_is_shown(desk: Desk) -> None:
+    desk.open()
+    late = desk.hold("**/pages/settings.js*")
+    desk.page.get_by_role("link", name="Settings").click()
+    late.wait()
+    desk.page.clock.pause_at(desk.page.evaluate("Date.now() + 1000"))  # from here on, nothing happens after a drawing
+    try:
+        desk.page.evaluate("history.back()")
+        expect(desk.page.get_by_role("heading", level=1)).to_have_text("Overview")
+        with desk.page.expect_event("requestfinished", lambda it: "settings.js" in it.url):
+            late.release()
+        desk.page.evaluate("import('/pages/settings.js')")
+    finally:
+        desk.page.clock.resume()
+    desk.drawn()
+    expect(desk.page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
 def test_rows_of_another_filter_are_not_shown_under_this_one(desk: Desk) -> None:
