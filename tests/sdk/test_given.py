@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kkbida import AsyncClient, Client, Patience, RawJson, Task, Unsendable, rawjson
 from kkbida.cli.given import TaskLines
 from kkbida.operations import written
-from tests.sdk.conftest import Kkbida, Said, Scripted, shown_task
+from tests.sdk.conftest import Kkbida, Said, Scripted, shown_task, whole_task
 
 URL = "https://partner.example"
 TAKEN = {"status": 202, "task": shown_task()}
@@ -249,3 +249,26 @@ def test_a_batch_has_no_more_bytes_than_kkbida_takes(scripted: Scripted) -> None
     with Client(scripted.url) as client:
         assert len(client.batch(tasks)) == 5
     assert [len(it.json["tasks"]) for it in scripted.came] == [2, 2, 1]
+
+
+# ── and what is shown is what came ───────────────────────────────────────────────────────────────
+
+
+def test_numbers_are_shown_as_they_came(kkbida: Kkbida, scripted: Scripted) -> None:
+    numbers = ["10.00", "1e400", "12345678901234567890.123456789", "1" * 5000, "-0.0"]
+    text = json.dumps(whole_task(body="BODY")).replace('"BODY"', f"[{', '.join(numbers)}]")
+    scripted.will_say(Said(200, text.encode()))
+    shown = kkbida("show", "id-1", "--json", "--url", scripted.url).stdout
+    assert rawjson.read(shown, number=str)["body"] == numbers
+    assert "10.00, 1e400, 12345678901234567890.123456789" in kkbida("show", "id-1", "--url", scripted.url).stdout
+    scripted.will_say(Said(200, f'{{"tasks": [{text}], "cursor": null}}'.encode()))
+    for form in (("list", "--json"), ("export",)):
+        assert rawjson.read(kkbida(*form, "--url", scripted.url).stdout, number=str)["body"] == numbers
+
+
+def test_a_number_that_came_is_a_number(scripted: Scripted) -> None:
+    scripted.will_say(Said(200, json.dumps(whole_task(body={"amount": 10.5, "n": 3})).encode()))
+    with Client(scripted.url) as client:
+        body = client.get("id-1").shown["body"]
+    assert (body["amount"], body["n"], body["amount"] + 1) == (10.5, 3, 11.5)
+    assert isinstance(body["n"], int)

@@ -11,7 +11,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TOO_DEEP = "it is nested too deeply"
 
@@ -75,11 +78,53 @@ def _after_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
+class ExactFloat(float):
+    """A number of an answer by its text: it counts as the nearest float, and is written as it came."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """The number in a JSON text."""
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+MAX_INT_DIGITS = 1000
+"""Python reads integers of up to 4300 digits; longer ones are no less exact as `ExactFloat`."""
+
+
+def exact_int(text: str) -> int | ExactFloat:
+    """The integer in a JSON text, however many digits it has."""
+    return int(text) if len(text) <= MAX_INT_DIGITS else ExactFloat(text)
+
+
+def _exact(value: Any) -> Any:
+    """The value, with raw texts for the numbers that came as such."""
+    if isinstance(value, dict):
+        return {name: _exact(it) for name, it in value.items()}
+    if isinstance(value, list):
+        return [_exact(it) for it in value]
+    return RawJson(value.text) if isinstance(value, ExactFloat) else value
+
+
+def shown(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """An answer, or a part of one, as JSON text, in which each number is written as it came."""
+    return _dumped(_exact(value), indent=indent, ensure_ascii=ascii_only, allow_nan=True)
+
+
 def written(value: Any) -> bytes:
     """A value as JSON in UTF-8. `RawJson` keeps its text, and a `Decimal` its digits.
 
     Raises ValueError or TypeError for what JSON has not: NaN, infinities, lone surrogates, objects of other types.
     """
+    try:
+        return _dumped(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+
+
+def _dumped(value: Any, **how: Any) -> str:
     raw: dict[str, str] = {}
 
     def marked(other: Any) -> str:
@@ -87,11 +132,8 @@ def written(value: Any) -> bytes:
         raw[mark] = _text_of(other)
         return mark
 
-    try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=marked)
-    except RecursionError as error:
-        raise ValueError(TOO_DEEP) from error
-    return (_MARK.sub(lambda found: raw.get(found[1], found[0]), text) if raw else text).encode()
+    text = json.dumps(value, default=marked, **how)
+    return _MARK.sub(lambda found: raw.get(found[1], found[0]), text) if raw else text
 
 
 _MARK = re.compile(r'"(raw:[0-9a-f]{32})"')

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from kkbida.errors import MissingMember
+from kkbida.rawjson import ExactFloat, exact_int
 
 Json = Any
 """None, a bool, a number, a string, a list of these, or a dict of them by name."""
@@ -64,6 +66,9 @@ class Shown(dict[str, Json]):
         raise MissingMember(f"This is no answer of kkbida's, or not of this version: it has no member {name!r}.")
 
 
+_loads = partial(json.loads, parse_float=ExactFloat, parse_int=exact_int)
+
+
 @dataclass(frozen=True)
 class Reply:
     """What came back, and from where. Header names are in lower case."""
@@ -76,7 +81,7 @@ class Reply:
     def json(self) -> Json:
         """The body, read. Raises ValueError when it is no JSON."""
         try:
-            return json.loads(self.body, object_hook=Shown) if self.body else None
+            return _loads(self.body, object_hook=Shown) if self.body else None
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
 

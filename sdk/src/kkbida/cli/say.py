@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from kkbida import rawjson
 from kkbida.cli.words import clean, clean_json
 from kkbida.wire import Json
 
@@ -102,7 +102,7 @@ def json_line(value: Json) -> None:
 def json_text(value: Json, to: IO[str] | None = None, *, indent: int | None = None) -> str:
     """A value as JSON that a stream can hold, or UTF-8: with escapes, where the encoding has not all characters."""
     whole = to is None or (getattr(to, "encoding", None) or "").lower().replace("-", "").startswith("utf")
-    text = json.dumps(value, ensure_ascii=not whole, indent=indent)
+    text = rawjson.shown(value, ascii_only=not whole, indent=indent)
     return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

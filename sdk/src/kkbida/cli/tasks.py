@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 import time
@@ -19,7 +18,7 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from kkbida import operations
+from kkbida import operations, rawjson
 from kkbida.cli import say
 from kkbida.cli.base import YES, Command, Here, Number, Pair, When, confirmed, options, pass_here
 from kkbida.cli.ending import Exit, Failure
@@ -258,7 +257,7 @@ def _facts(task: WholeTask) -> say.Row:
         "labels": ", ".join(f"{name}={value}" for name, value in task.labels.items()),
         "ordering key": task.shown.get("ordering_key"),
         "expects": expectation(task.shown.get("expect", {})),
-        "body": json.dumps(body, ensure_ascii=False)[:MOST_OF_REPLY] if (body := task.shown.get("body")) else "",
+        "body": rawjson.shown(body)[:MOST_OF_REPLY] if (body := task.shown.get("body")) else "",
     }
 
 
@@ -460,7 +459,7 @@ def _as_csv(file: IO[str], tasks: Iterable[ListedTask]) -> None:
 
 def _csv_cell(value: Json) -> Json:
     """A cell. A text that a spreadsheet would run as a formula is put behind an apostrophe."""
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
+    text = rawjson.shown(value) if isinstance(value, (dict, list)) else value
     return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
