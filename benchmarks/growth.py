@@ -22,7 +22,7 @@ from random import Random
 from uuid import UUID
 
 from benchmarks.speed import silence
-from chalicelib.accept import accept
+from chalicelib.accept import Submitter, accept
 from chalicelib.at_once import all_at_once
 from chalicelib.consume import consume
 from chalicelib.delivery.deliver import deliver
@@ -113,7 +113,9 @@ def _works(world: World, tasks: int) -> Mapping[str, Callable[[], object]]:
         "bulk resend, first part of the dry run": lambda: store.size(exhausted, None),
         "reconciler's page": lambda: store.due(now, PAGE),
         "stats, and a day by the hour": lambda: (store.totals(), store.series("hour", now - LIVED - 86_400, now)),
-        "accept": lambda: accept(world, {"url": GOOD, "source_app": "app-1"}, caller="benchmark", key=None),
+        "accept": lambda: accept(
+            world, {"url": GOOD, "source_app": "app-1"}, by=Submitter(caller="benchmark"), key=None
+        ),
         "deliver": lambda: _deliver(world),
     }
 
@@ -142,7 +144,7 @@ def _seeds(house: House) -> list[Task]:
 def _seed(house: House, number: int) -> Task:
     house.clock.at += APART
     members = {"url": GOOD, "body": {"order": number}, "source_app": f"app-{number % 5}", **KINDS.get(number % 20, {})}
-    task = accept(house.world, members, caller="benchmark", key=None)
+    task = accept(house.world, members, by=Submitter(caller="benchmark"), key=None)
     while house.work():
         continue
     return house.world.store.get(task.task_id) or task

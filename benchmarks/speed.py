@@ -150,7 +150,7 @@ def _deliver(tasks: int, threads: int) -> None:
 
 def _seconds_of_delivery(url: str, tasks: int, threads: int) -> float:
     from chalicelib import world  # noqa: PLC0415 - as above
-    from chalicelib.accept import accept_batch  # noqa: PLC0415
+    from chalicelib.accept import Submitter, accept_batch  # noqa: PLC0415
     from chalicelib.consume import consume  # noqa: PLC0415
     from chalicelib.delivery.deliver import deliver  # noqa: PLC0415
     from chalicelib.ports import Queue  # noqa: PLC0415
@@ -159,7 +159,7 @@ def _seconds_of_delivery(url: str, tasks: int, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         here = world.build({**os.environ, "KKBIDA_EMBEDDED": f"{folder}/tasks.db"})
         for _ in range(tasks // 100):
-            accept_batch(here, [{"url": url, "body": {"order": 42}}] * 100, caller="benchmark")
+            accept_batch(here, [{"url": url, "body": {"order": 42}}] * 100, by=Submitter(caller="benchmark"))
 
         def poll() -> None:
             while batch := here.queues.receive(Queue.TASKS):

@@ -12,42 +12,55 @@ import hashlib
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chalicelib import life, log, submission
 from chalicelib.at_once import all_at_once
+from chalicelib.changes import made
 from chalicelib.enqueue import enqueue, enqueue_all, parcel, wait_of
 from chalicelib.errors import Forbidden, IdempotencyConflict, InternalError, Refusal
 from chalicelib.ports import MOST_DELAY, World
 from chalicelib.shape import Record
-from chalicelib.task import Json, Status, Task
+from chalicelib.task import Audit, Json, Status, Task
 
 AT_ONCE = 20
 """Tasks of a batch that are stored at the same time."""
 
 
-def accept(world: World, submitted: Json, *, caller: str, key: str | None, source_app: str | None = None) -> Task:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Who submits. `caller`: whose idempotency and ordering keys they are; of a user, its name in the audit trail.
+
+    `source_app`: the only app that its tasks may come from. `user_address`: of a user, where the request came from:
+    the submission is then in the audit trail, with the same write as the task.
+    """
+
+    caller: str
+    source_app: str | None = None
+    user_address: str | None = None
+
+
+def accept(world: World, submitted: Json, *, by: Submitter, key: str | None) -> Task:
     """Take on a task, or recognise it: the same caller, key and content is the same task.
 
-    `source_app`: the only app that its tasks may come from. Raises InvalidRequest with every fault, Forbidden when it
+    Raises InvalidRequest with every fault, Forbidden when it
     comes from another app, IdempotencyConflict when the key belongs to other content, Unavailable when it could not be
     stored.
     """
-    task = _store(world, _coming_from(source_app, submitted), submission.TASK, caller=caller, key=key)
+    task = _store(world, submitted, submission.TASK, by=by, key=key)
     if _wants_message(task) and (wait := wait_of(task, world.clock.now())) <= MOST_DELAY:
         enqueue(world, task, delay=wait)
     return task
 
 
-def accept_batch(
-    world: World, batch: Sequence[Json], *, caller: str, source_app: str | None = None
-) -> list[Task | Refusal]:
+def accept_batch(world: World, batch: Sequence[Json], *, by: Submitter) -> list[Task | Refusal]:
     """Of each task, in the order given, what `accept` returns or raises; each has its `idempotency_key` among its
     members. Their messages travel together. Those with the same ordering key are stored in the order given."""
     answers: dict[int, Task | Refusal] = {}
 
     def store_in_order(numbers: Sequence[int]) -> None:
         for number in numbers:
-            answers[number] = _stored_or_refused(world, batch[number], caller, source_app)
+            answers[number] = _stored_or_refused(world, batch[number], by)
 
     all_at_once(_in_lines(batch), store_in_order, most=AT_ONCE)
     _enqueue_all(world, [task for task in answers.values() if isinstance(task, Task) and _wants_message(task)])
@@ -63,11 +76,11 @@ def _in_lines(batch: Sequence[Json]) -> list[list[int]]:
     return list(lines.values())
 
 
-def _stored_or_refused(world: World, submitted: Json, caller: str, source_app: str | None) -> Task | Refusal:
+def _stored_or_refused(world: World, submitted: Json, by: Submitter) -> Task | Refusal:
     """One task of a batch, whatever becomes of the others."""
     key = submitted.get("idempotency_key") if isinstance(submitted, dict) else None
     try:
-        return _store(world, _coming_from(source_app, submitted), submission.BATCHED, caller=caller, key=key)
+        return _store(world, submitted, submission.BATCHED, by=by, key=key)
     except Refusal as refusal:
         return refusal
     except Exception:  # noqa: BLE001 - as the docstring says; the log has it
@@ -84,26 +97,42 @@ def _coming_from(source_app: str | None, submitted: Json) -> Json:
     return {**submitted, "source_app": source_app}
 
 
-def _store(world: World, submitted: Json, shape: Record, *, caller: str, key: str | None) -> Task:
+def _store(world: World, given: Json, shape: Record, *, by: Submitter, key: str | None) -> Task:
     """The task as it is stored by now: a new one, or one that is recognised."""
-    now = world.clock.now()
+    now, submitted = world.clock.now(), _coming_from(by.source_app, given)
     request = submission.read(submitted, world.settings, world.http, now, shape=shape)
     due_at = submission.due_at(submitted, now)
     task = life.begin(
         request,
-        task_id=_task_id(world, caller, key),
-        caller=caller,
+        task_id=_task_id(world, by.caller, key),
+        caller=by.caller,
         digest=digest({name: value for name, value in submitted.items() if name != "idempotency_key"}),
         now=now,
         grace=world.settings.grace,
         due_at=due_at,
         parked=due_at - now > MOST_DELAY,
     )
-    known = world.store.add(task)
+    known = world.store.add(task, _audit(task, by))
     if known is not None:
         return _recognised(known, task.digest, key)
     log.event("task.accepted", task_id=task.task_id, target=request.target)
     return task if request.ordering_key is None else world.store.get(task.task_id) or task
+
+
+def _audit(task: Task, by: Submitter) -> Audit | None:
+    """The entry of a user's submission; None for that of a program, whose task says whose it is."""
+    if by.user_address is None:
+        return None
+    request = task.request
+    told = {"url": request.url, "source_app": request.source_app, "target_app": request.target_app}
+    return Audit(
+        at=task.created_at,
+        actor=by.caller,
+        action="submit",
+        subject=task.task_id,
+        address=by.user_address,
+        detail=made(told),
+    )
 
 
 def _recognised(known: Task, digest: str, key: str | None) -> Task:

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib import life, log, operators, submission
+from chalicelib import life, log, operators, show, submission
 from chalicelib.at_once import all_at_once
 from chalicelib.auth import Identity, entry, operator_named
 from chalicelib.change import change
+from chalicelib.changes import changes, made
 from chalicelib.delivery import target
 from chalicelib.delivery.resend import AT_ONCE, advance
 from chalicelib.enqueue import enqueue, pass_turn
-from chalicelib.errors import Fault, InvalidRequest, LastAdmin, NameTaken, NotFound, TooMany, WrongStatus
+from chalicelib.errors import Fault, Forbidden, InvalidRequest, LastAdmin, NameTaken, NotFound, TooMany, WrongStatus
 from chalicelib.notify.channels import KINDS, mailto_faults
 from chalicelib.notify.message import render, template_faults, test_values
 from chalicelib.notify.notify import send
 from chalicelib.ports import World, query_of
+from chalicelib.records import pack
 from chalicelib.shape import Field, Flag, ListOf, Number, Record, Text, Time, require
 from chalicelib.signing import fingerprint
 from chalicelib.submission import NAME, content_type_faults, url_faults
@@ -38,8 +40,10 @@ from chalicelib.task import (
     Gate,
     Json,
     Operator,
+    Request,
     Resend,
     ResendStatus,
+    Right,
     Role,
     Roster,
     SigningSecret,
@@ -61,10 +65,12 @@ def find(world: World, who: Identity, task_id: str) -> Task:
     return task
 
 
-def resend(world: World, who: Identity, task_id: str, changes: Json) -> Task:
-    """Open a new round of a final task, with `changes` to its request. Raises WrongStatus while it is live."""
+def resend(world: World, who: Identity, task_id: str, given: Json) -> Task:
+    """Open a new round of a final task, with what is given in its request. Raises WrongStatus while it is live."""
     task = find(world, who, task_id)
-    request = submission.override(task.request, changes, world.settings, world.http)
+    request = submission.override(task.request, given, world.settings, world.http)
+    if request.target != task.request.target and Right.READ not in who.rights:
+        raise Forbidden("A resend to another origin needs the right to read: it discloses the task there.")
     now = world.clock.now()
 
     def again(it: Task) -> Task:
@@ -72,13 +78,14 @@ def resend(world: World, who: Identity, task_id: str, changes: Json) -> Task:
             raise WrongStatus(f"The task is {it.status}: its round goes on. Cancel it first, or deliver it now.")
         return life.resend(it, request, now=now, grace=world.settings.grace)
 
-    audit = entry(world, who, "resend", task_id, {"round": task.round + 1, "changed": _named(changes)})
+    told = changes(_changeable(task.request), _changeable(request), show.change_of_request)
+    audit = entry(world, who, "resend", task_id, {"round": task.round + 1, **told})
     return _and_enqueue(world, change(world.store, task, again, audit))
 
 
-def _named(changes: Mapping[str, Json]) -> list[str]:
-    """Which parts were changed; their values may be secret."""
-    return sorted(name for name, value in changes.items() if value is not None)
+def _changeable(request: Request) -> dict[str, Json]:
+    """The parts that a resend may change."""
+    return {name: getattr(request, name) for name in submission.OVERRIDES.fields}
 
 
 def cancel(world: World, who: Identity, task_id: str) -> Task:
@@ -264,26 +271,32 @@ TARGET = Record(
 )
 
 
-def change_target(world: World, who: Identity, url: str, changes: Json) -> Target:
+def change_target(world: World, who: Identity, url: str, given: Json) -> Target:
     """Change some of what is set of a target; null takes one away. Held tasks go as soon as it admits them.
 
     A change of a limit begins it anew: the breaker is closed, and nobody has a turn yet. Raises InvalidRequest with
     every fault.
     """
-    _require_target(world, url, changes)
+    _require_target(world, url, given)
     name = target_of(url)
-    audit = entry(world, who, "change-target", name, changes)
     while True:
         there = target.read(world).get(name, Target(name=name))
-        changed = _with(there, changes, now=world.clock.now(), actor=who.name)
+        changed = _with(there, given, now=world.clock.now(), actor=who.name)
         _begin_anew(world, there, changed)
-        if world.store.save_target(changed, audit):
+        told = changes(_settable(there), _settable(changed))
+        if world.store.save_target(changed, entry(world, who, "change-target", name, told)):
             break
     log.event("target.changed", target=name, actor=who.name, paused=changed.paused_at is not None)
     target.read(world)
     if changed.paused_at is None:
         target.ring(world, name)
     return changed
+
+
+def _settable(it: Target) -> dict[str, Json]:
+    """What can be set of a target."""
+    limits = {name: getattr(it, name) for name in ("max_concurrency", "rate_per_second")}
+    return {"paused": it.paused_at is not None, **limits, "breaker": pack(it.breaker) if it.breaker else None}
 
 
 def _require_target(world: World, url: str, changes: Json) -> None:
@@ -385,7 +398,8 @@ def create_channel(world: World, who: Identity, submitted: Json) -> Channel:
         updated_at=now,
     )
     _require_sense(world, channel)
-    world.store.save_channel(channel, entry(world, who, "create-channel", channel.channel_id))
+    told = made(_told(channel), show.change_of_channel)
+    world.store.save_channel(channel, entry(world, who, "create-channel", channel.channel_id, told))
     return channel
 
 
@@ -412,10 +426,25 @@ def change_channel(world: World, who: Identity, channel_id: str, submitted: Json
         created_at=there.created_at,
         updated_at=world.clock.now(),
     )
+    _require_secret_anew(there, channel, submitted)
     _require_sense(world, channel)
-    if not world.store.save_channel(channel, entry(world, who, "change-channel", channel_id)):
+    told = changes(_told(there), _told(channel), show.change_of_channel)
+    if not world.store.save_channel(channel, entry(world, who, "change-channel", channel_id, told)):
         raise WrongStatus("Somebody else changed this channel meanwhile; look at it again.")
     return channel
+
+
+def _told(channel: Channel) -> dict[str, Json]:
+    """What is set of a channel."""
+    return {name: getattr(channel, name) for name in CHANNEL.fields}
+
+
+def _require_secret_anew(there: Channel, channel: Channel, submitted: Mapping[str, Json]) -> None:
+    """Raises InvalidRequest when messages to another host would be signed with the secret for the one of before."""
+    moved = urlsplit(there.url)[:2] != urlsplit(channel.url)[:2]
+    if moved and channel.secret and submitted.get("secret") is None:
+        detail = "must be given again, or be empty: the url has another origin"
+        raise InvalidRequest(faults=(Fault("/secret", detail),))
 
 
 def _kept(there: Channel, kind: str) -> Mapping[str, Json]:
@@ -451,7 +480,8 @@ def _where_faults(world: World, channel: Channel) -> Iterator[Fault]:
 
 def remove_channel(world: World, who: Identity, channel_id: str) -> None:
     """Remove a channel; the notices it was sent stay with their tasks. Raises NotFound."""
-    if not world.store.remove_channel(channel_id, entry(world, who, "remove-channel", channel_id)):
+    told = made(_told(find_channel(world, channel_id)), show.change_of_channel)
+    if not world.store.remove_channel(channel_id, entry(world, who, "remove-channel", channel_id, told)):
         raise NotFound(f"There is no channel {channel_id[:80]}.")
 
 
@@ -547,11 +577,15 @@ def create_caller(world: World, who: Identity, submitted: Json) -> tuple[Caller,
         created_at=world.clock.now(),
         created_by=who.name,
     )
-    told = {name: getattr(caller, name) for name in ("source_app", "scopes", "networks", "user_name")}
-    world.store.add_caller(caller, entry(world, who, "create-caller", key_id, told))
+    world.store.add_caller(caller, entry(world, who, "create-caller", key_id, _about(caller)))
     world.keyring.forget()
     log.event("caller.created", key_id=key_id, source_app=caller.source_app, actor=who.name)
     return caller, secret
+
+
+def _about(caller: Caller) -> dict[str, Json]:
+    """What the audit trail tells of a caller."""
+    return {name: getattr(caller, name) for name in ("source_app", "scopes", "networks", "user_name")}
 
 
 def _require_room(callers: Sequence[Caller], user_name: str | None) -> None:
@@ -563,7 +597,9 @@ def _require_room(callers: Sequence[Caller], user_name: str | None) -> None:
 
 def remove_caller(world: World, who: Identity, key_id: str) -> None:
     """Remove a caller: within seconds nobody can call with its key any more. Raises NotFound."""
-    if not world.store.remove_caller(key_id, entry(world, who, "remove-caller", key_id)):
+    there = next((it for it in world.store.callers() if it.key_id == key_id), None)
+    told = _about(there) if there else {}
+    if not world.store.remove_caller(key_id, entry(world, who, "remove-caller", key_id, told)):
         raise NotFound(f"There is no caller {key_id[:80]}.")
     world.keyring.forget()
     log.event("caller.removed", key_id=key_id, actor=who.name)
@@ -601,19 +637,18 @@ MOST_OPERATORS = 200
 def create_operator(world: World, who: Identity, submitted: Json) -> Operator:
     """A new operator. Raises InvalidRequest, NameTaken and TooMany."""
     require(OPERATOR, submitted)
-    made = _operator(world, who, submitted)
+    new = _operator(world, who, submitted)
 
-    def beside(roster: Roster) -> Operator:
-        if roster.find(made.name) is not None:
-            raise NameTaken(f"There is an operator {made.name}.")
+    def beside(roster: Roster) -> Decided:
+        if roster.find(new.name) is not None:
+            raise NameTaken(f"There is an operator {new.name}.")
         if len(roster.operators) >= MOST_OPERATORS:
             raise TooMany(f"There are {MOST_OPERATORS} operators; remove those that are no longer there.")
-        return made
+        return new, entry(world, who, "create-operator", operator_named(new.name), {"role": new.role})
 
-    audit = entry(world, who, "create-operator", operator_named(made.name), {"role": made.role})
-    save_operator(world, beside, audit)
-    log.event("operator.created", operator=made.name, role=made.role, actor=who.name)
-    return made
+    save_operator(world, beside)
+    log.event("operator.created", operator=new.name, role=new.role, actor=who.name)
+    return new
 
 
 def _operator(world: World, who: Identity, submitted: Mapping[str, Json]) -> Operator:
@@ -632,28 +667,33 @@ def _operator(world: World, who: Identity, submitted: Mapping[str, Json]) -> Ope
     )
 
 
-def save_operator(world: World, decide: Callable[[Roster], Operator], audit: Audit) -> Operator:
+Decided = tuple[Operator, Audit]
+"""An operator that is to be stored, and the entry of that."""
+
+
+def save_operator(world: World, decide: Callable[[Roster], Decided]) -> Operator:
     """Store an operator as one step between the changes of others. `decide` may be asked twice, about two rosters."""
     while True:
         roster = world.store.roster()
-        operator = decide(roster)
+        operator, audit = decide(roster)
         if world.store.save_operator(operator, roster.version + 1, audit):
             return operator
 
 
-def change_operator(world: World, who: Identity, name: str, changes: Json) -> Operator:
+def change_operator(world: World, who: Identity, name: str, submitted: Json) -> Operator:
     """Change some of what is known of an operator. Raises InvalidRequest, NotFound and LastAdmin."""
-    require(OPERATOR_CHANGES, changes)
-    given = {key: value for key, value in changes.items() if value is not None}
+    require(OPERATOR_CHANGES, submitted)
+    given = {key: value for key, value in submitted.items() if value is not None}
     new = _changes(world, name, given)
 
-    def changed(roster: Roster) -> Operator:
+    def changed(roster: Roster) -> Decided:
         there = _find_operator(roster, name)
-        _require_admin(roster, there, evolve(there, **new))
-        return evolve(there, **new)
+        after = evolve(there, **new)
+        _require_admin(roster, there, after)
+        told = changes(_among(given, there), _among(given, after), _unless_password)
+        return after, entry(world, who, "change-operator", operator_named(name), told)
 
-    told = {key: value if key != "password" else "changed" for key, value in given.items()}
-    saved = save_operator(world, changed, entry(world, who, "change-operator", operator_named(name), told))
+    saved = save_operator(world, changed)
     log.event("operator.changed", operator=name, changed=sorted(given), actor=who.name)
     return saved
 
@@ -666,12 +706,21 @@ def _changes(world: World, name: str, given: Mapping[str, Json]) -> dict[str, An
     return new | (new_password(world, name, given["password"], "/password") if "password" in given else {})
 
 
+def _among(names: Iterable[str], operator: Operator) -> dict[str, Json]:
+    return {name: getattr(operator, name) for name in names}
+
+
+def _unless_password(name: str, value: Json) -> Json:
+    return show.HIDDEN if name == "password" else value
+
+
 def remove_operator(world: World, who: Identity, name: str) -> None:
     """Remove an operator; its sessions are over. Raises NotFound and LastAdmin."""
-    audit = entry(world, who, "remove-operator", operator_named(name))
     while True:
         roster = world.store.roster()
-        _require_admin(roster, _find_operator(roster, name), None)
+        there = _find_operator(roster, name)
+        _require_admin(roster, there, None)
+        audit = entry(world, who, "remove-operator", operator_named(name), {"role": there.role})
         if world.store.remove_operator(name, roster.version + 1, audit):
             break
     log.event("operator.removed", operator=name, actor=who.name)
@@ -746,7 +795,9 @@ def create_signing_secret(world: World, who: Identity, submitted: Json) -> tuple
 
 def remove_signing_secret(world: World, who: Identity, secret_id: str) -> None:
     """Remove a signing secret: within seconds nothing is signed with it any more. Raises NotFound."""
-    audit = entry(world, who, "remove-signing-secret", secret_id)
+    there = next((it for it in world.store.signing_secrets() if it.secret_id == secret_id), None)
+    told = {"source_app": there.source_app} if there else {}
+    audit = entry(world, who, "remove-signing-secret", secret_id, told)
     if not world.store.remove_signing_secret(secret_id, audit):
         raise NotFound(f"There is no signing secret {secret_id[:80]}.")
     world.keyring.forget()

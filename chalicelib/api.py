@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib import accept, admin, importing, log, login, operators, predecessor, show
+from chalicelib.accept import Submitter
 from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, identify_by_name, names_itself, note_refusal
 from chalicelib.call import Call
 from chalicelib.errors import (
@@ -203,10 +204,14 @@ LOCATION = {"Location": Field(Text(), "Where the task can be looked at.", requir
 ACCEPTED = Gives(202, "The task is stored: it will arrive, or somebody is told.", show.HEADLINE, LOCATION)
 
 
+def _submitter(who: Identity) -> Submitter:
+    return Submitter(caller=who.account, source_app=who.source_app, user_address=who.address if who.session else None)
+
+
 def submit(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on a task: 202 once it is stored. `Idempotency-Key` makes a repetition safe."""
     key = asked.given["Idempotency-Key"] or who.key_of()
-    task = accept.accept(world, asked.body, caller=who.account, key=key, source_app=who.source_app)
+    task = accept.accept(world, asked.body, by=_submitter(who), key=key)
     return Answer(202, show.headline(task, world.clock.now()), {"Location": f"/v1/tasks/{task.task_id}"})
 
 
@@ -237,7 +242,7 @@ def submit_batch(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on up to a hundred tasks, each for itself: some may be accepted, and others not."""
     require(ANY_BATCH, asked.body)
     batch = [_keyed(it, who.key_of(index)) for index, it in enumerate(asked.body["tasks"])]
-    answers = accept.accept_batch(world, batch, caller=who.account, source_app=who.source_app)
+    answers = accept.accept_batch(world, batch, by=_submitter(who))
     return Answer(207, {"results": [_result(world, it) for it in answers]})
 
 
@@ -259,7 +264,8 @@ def look(world: World, who: Identity, asked: Asked) -> Answer:
     task = admin.find(world, who, asked.ids["task_id"])
     store = world.store
     parts = store.attempts(task), notices_of(store, task.task_id), store.audits(task.task_id)
-    return Answer(200, show.whole(task, *parts, now=world.clock.now()))
+    whole = show.whole(task, *parts, now=world.clock.now())
+    return Answer(200, show.for_program(whole) if who.is_program else whole)
 
 
 ID_ALONE = Text(least=36, most=36)
@@ -269,10 +275,10 @@ def add_task(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on a task from a client of the predecessor. The answer is the task's id and nothing else."""
     timeout = world.settings.max_timeout  # its clients' receivers had all the time there is
     key = predecessor.key_of(asked.body)
-    came_from = "" if key else who.address  # the same task may come again from another address
+    came_from = "" if key or who.session else who.address  # with a key, it may come again from another address
     labels = {"submitted_by": "addTask", "source_ip": came_from}
     submitted = predecessor.submission_of(asked.body, app=who.source_app, timeout=timeout, labels=labels)
-    task = accept.accept(world, submitted, caller=who.account, key=key, source_app=who.source_app)
+    task = accept.accept(world, submitted, by=_submitter(who), key=key)
     return Answer(200, task.task_id, {"Content-Type": TEXT})
 
 

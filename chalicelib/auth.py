@@ -67,6 +67,11 @@ class Identity:
         return self.name.partition(":")[0]
 
     @property
+    def is_program(self) -> bool:
+        """Whether it is an API key, which is not shown who the users are."""
+        return self.kind == "caller"
+
+    @property
     def account(self) -> str:
         """Whose idempotency and ordering keys these are: an app's, whichever of its keys it calls with."""
         return self.name if self.source_app is None else f"app:{self.source_app}"

@@ -880,6 +880,8 @@ def _add(tx: Transaction, task: Task, audit: Audit | None = None) -> Task | None
     (last,) = tx.execute("SELECT max(place) FROM lines WHERE line = ?", (task.line,)).fetchone()
     lined_up = life.line_up(task, place=(last or 0) + 1, behind=last is not None)
     tx.execute("INSERT INTO lines VALUES (?, ?, ?)", (task.line, lined_up.place, task.task_id))
+    if audit is not None:
+        _write_audit(tx, audit)
     return _insert(tx, lined_up)
 
 

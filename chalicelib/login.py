@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chalicelib import lockout, log, operators
-from chalicelib.admin import new_password, save_operator
+from chalicelib.admin import Decided, new_password, save_operator
 from chalicelib.auth import Identity, cookies_of, entry, note_refusal, operator_named
 from chalicelib.call import Call
 from chalicelib.errors import Forbidden, LoginFailed, SessionOver
@@ -62,13 +62,13 @@ def change_password(world: World, call: Call, who: Identity, current: str, new: 
     _require_right(world, call, name, operator, password=current, action="change-password")
     changes = new_password(world, name, new, "/new")
 
-    def changed(roster: Roster) -> Operator:
+    def changed(roster: Roster) -> Decided:
         there = roster.find(name)
         if there is None or operator is None or there.password != operator.password:
             raise SessionOver("Somebody else has changed or removed this operator; log in again.")
-        return evolve(there, **changes)
+        return evolve(there, **changes), entry(world, who, "change-password", who.name)
 
-    saved = save_operator(world, changed, entry(world, who, "change-password", who.name))
+    saved = save_operator(world, changed)
     log.event("operator.password_changed", operator=name)
     return open_session(world, saved, call)
 

@@ -153,7 +153,7 @@ class Store(Protocol):
 
         One with an ordering key goes to the end of its line, with the same write (`life.line_up`). One that is not new
         to the world may stand anywhere in its life, and counts as accepted when it was made. `audit` is written with it
-        or not at all, and only without an ordering key.
+        or not at all.
         """
         ...
 

@@ -64,6 +64,9 @@ AMOUNT = Number(least=0)
 HIDDEN = "***"
 """What stands in the place of a secret."""
 
+A_USER = "operator"
+"""With what the name of a user begins where it has done something, and all of it that a program is shown."""
+
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|passw|pwd|sign|credential|session|jwt", re.IGNORECASE)
 
 
@@ -192,8 +195,20 @@ def _submitted(request: Request) -> dict[str, Json]:
     }
 
 
+def is_secret(header: str) -> bool:
+    """Whether the value of a header of that name is shown to nobody."""
+    return _SECRET_HEADER.search(header) is not None
+
+
 def _unless_secret(name: str, value: str) -> str:
-    return HIDDEN if _SECRET_HEADER.search(name) else value
+    return HIDDEN if is_secret(name) else value
+
+
+def change_of_request(name: str, value: Json) -> Json:
+    """A part of a request as the audit trail shows it."""
+    if name == "headers":
+        return {header: _unless_secret(header, it) for header, it in value.items()}
+    return _policy(value) if isinstance(value, Policy) else value
 
 
 def _expectation(expect: Expectation) -> dict[str, Json]:
@@ -286,16 +301,17 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
 NOTICE = Shown(
     name="Notice",
     fields={
-        "notice_id": Field(TEXT, "Its id: tasks that were told of together share it."),
-        "channel_id": Field(ID, "The channel that is told."),
+        "notice_id": Field(OrNull(TEXT), "Its id: tasks that were told of together share it; null to a caller."),
+        "channel_id": Field(OrNull(ID), "The channel that is told; null to a caller."),
         "kind": Field(TEXT, "The channel's kind."),
         "round": Field(COUNT, "The round that was exhausted."),
         "status": Field(Text(choices=tuple(NoticeStatus)), "Where it stands."),
         "tasks": Field(OrNull(COUNT), "How many tasks it tells of; null while they gather."),
         "tries": Field(COUNT, "How often the channel took or refused it."),
-        "reason": Field(OrNull(TEXT), "Why it was not taken."),
+        "reason": Field(OrNull(TEXT), "Why it was not taken; null to a caller."),
         "refused": Field(
-            MapOf(shape=TEXT), "Of e-mail: the recipients that were refused, and why; the others have it."
+            MapOf(shape=TEXT),
+            "Of e-mail: the recipients that were refused, and why; the others have it.",
         ),
         "created_at": Field(TIME, "When it was first owed."),
         "ended_at": Field(OrNull(TIME), "When it was taken, or given up."),
@@ -331,10 +347,10 @@ AUDIT = Shown(
     name="Audit",
     fields={
         "at": Field(TIME, "When."),
-        "actor": Field(TEXT, "Who."),
+        "actor": Field(TEXT, f"Who; to a caller just `{A_USER}`, where it was an operator."),
         "action": Field(TEXT, "What was done."),
         "subject": Field(TEXT, "To what."),
-        "address": Field(TEXT, "From where."),
+        "address": Field(TEXT, "From where; empty to a caller."),
         "detail": Field(MapOf(shape=Anything()), "What it changed."),
         "result": Field(TEXT, "`done`, or the code that it was refused with."),
     },
@@ -359,6 +375,9 @@ WHOLE = Shown(
     fields={
         **HEADLINE.fields,
         **_SUBMITTED,
+        "submitted_by": Field(
+            TEXT, f"Who submitted it, or for which app; to a caller just `{A_USER}`, as in the audit."
+        ),
         "attempts": Field(ListOf(shape=ATTEMPT), "Those of all rounds, the newest last."),
         "notices": Field(ListOf(shape=NOTICE), "Those of all rounds, the newest last."),
         "audit": Field(ListOf(shape=AUDIT), "What operators did to it, the newest last."),
@@ -378,10 +397,26 @@ def whole(
     return {
         **headline(task, now),
         **_submitted(task.request),
+        "submitted_by": task.caller,
         "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
         "notices": [_notice(mention, notice, task.round) for mention, notice in notices],
         "audit": [audit(it) for it in audits],
     }
+
+
+def for_program(whole: Mapping[str, Json]) -> dict[str, Json]:
+    """A task as a program sees it: not who the users are, from where they work, nor which channels there are."""
+    hidden = dict.fromkeys(("notice_id", "channel_id", "reason"))
+    return {
+        **whole,
+        "submitted_by": _unnamed(whole["submitted_by"]),
+        "notices": [{**notice, **hidden, "refused": {}} for notice in whole["notices"]],
+        "audit": [{**it, "actor": _unnamed(it["actor"]), "address": ""} for it in whole["audit"]],
+    }
+
+
+def _unnamed(actor: str) -> str:
+    return A_USER if actor.partition(":")[0] == A_USER else actor
 
 
 # ── many tasks ───────────────────────────────────────────────────────────────────────────────────
@@ -455,10 +490,17 @@ CHANNEL = Shown(
 )
 
 
-def _lead(url: str) -> str:
+def lead(url: str) -> str:
     """Where an address leads, without what is secret in it."""
     parts = urlsplit(url)
     return url if parts.scheme == "mailto" else f"{parts.scheme}://{parts.netloc}/{HIDDEN}"
+
+
+def change_of_channel(name: str, value: Json) -> Json:
+    """A member of a channel as the audit trail shows it."""
+    if name == "url":
+        return lead(value) if value else value
+    return HIDDEN if name == "secret" and value else value
 
 
 def channel(it: Channel) -> dict[str, Json]:
@@ -466,7 +508,7 @@ def channel(it: Channel) -> dict[str, Json]:
     return {
         "channel_id": it.channel_id,
         "kind": it.kind,
-        "url": _lead(it.url),
+        "url": lead(it.url),
         "has_secret": bool(it.secret),
         "template": it.template,
         "content_type": it.content_type,

@@ -642,7 +642,7 @@ class DynamoStore:
             self._table.put(record)
         try:
             if task.request.ordering_key is not None:
-                self._lines.join(task, row)
+                self._lines.join(task, row, self._auditing(audit, task) if audit else [])
             elif audit is not None:
                 new = self._table.putting(row, Row.task_id.does_not_exist())
                 self._table.transact(puts=[new, *self._auditing(audit, task)])
@@ -1447,15 +1447,15 @@ class Lines:
         self._table = table
         self._settings = settings
 
-    def join(self, task: Task, row: Row) -> None:
-        """Put the row of a new task, at the end of its line. Raises Stands when the task is there already."""
+    def join(self, task: Task, row: Row, more: Sequence[dict[str, Any]]) -> None:
+        """Put the row of a new task, at the end of its line, and `more` with it. Raises Stands when it is there."""
         while True:
             line = self._line(task.line)
             place = int(line.last or 0) + 1
             lined_up = life.line_up(task, place=place, behind=bool(line.standing))
             row.place, row.behind = place, lined_up.behind or None
             member = Record(line.owner, _place_name(place), text=task.task_id)
-            puts = [self._table.putting(row, Row.task_id.does_not_exist()), self._table.putting(member)]
+            puts = [self._table.putting(row, Row.task_id.does_not_exist()), self._table.putting(member), *more]
             try:
                 self._table.transact(puts=[*puts, self._counted(line, +1, last=place)])
             except Stands as stands:

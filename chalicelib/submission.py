@@ -17,7 +17,8 @@ from chalicelib.presets import PRESETS
 from chalicelib.records import to_json
 from chalicelib.settings import Settings
 from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
-from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve
+from chalicelib.show import HIDDEN, is_secret
+from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve, target_of
 from chalicelib.url import parse_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -163,15 +164,38 @@ def due_at(submitted: Mapping[str, Json], now: float) -> float:
 
 
 def override(request: Request, changes: Json, settings: Settings, http: Http) -> Request:
-    """`request` with the parts that `changes` names put in their place. Raises InvalidRequest with every fault."""
+    """`request` with the parts that `changes` names put in their place. Raises InvalidRequest with every fault.
+
+    To another origin (scheme, host, port), the headers whose values nobody is shown do not go unless they are given
+    anew: else whoever may resend a task could read them there.
+    """
     members = _checked(OVERRIDES, changes, {"method": request.method}, settings, http, now=0)
     parts: dict[str, Any] = {name: members[name] for name in ("url", "body") if name in members}
+    elsewhere = target_of(members.get("url", request.url)) != request.target
+    if elsewhere and "headers" not in members and (hidden := [it for it in request.headers if is_secret(it)]):
+        detail = f"must be given again: the url has another origin, which must not see {', '.join(hidden)}"
+        raise InvalidRequest(faults=(Fault("/headers", detail),))
+    if "headers" in members:
+        members = {**members, "headers": _unhidden(members["headers"], {} if elsewhere else request.headers)}
     if "headers" in members or "content_type" in members:
         headers, content_type = _headers({"headers": request.headers, **members})
         parts |= {"headers": headers, "content_type": content_type or request.content_type}
     if "retry" in members:
         parts["retry"] = _policy(members["retry"])
     return _fitting(evolve(request, **parts))
+
+
+def _unhidden(given: Mapping[str, str], known: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers, those that are given as they are shown (`***`) with the values that are known of them.
+
+    Raises InvalidRequest where none is known: the mask itself is never sent.
+    """
+    values = {name.lower(): value for name, value in known.items()}
+    masked = [name for name, value in given.items() if value == HIDDEN and is_secret(name)]
+    if unknown := [name for name in masked if name.lower() not in values]:
+        detail = "must be the value itself: *** stands for the stored value, which goes to the same origin only"
+        raise InvalidRequest(faults=tuple(Fault(child("/headers", name), detail) for name in unknown))
+    return {**given, **{name: values[name.lower()] for name in masked}}
 
 
 MOST_STORED = 380_000

@@ -20,6 +20,8 @@ export function Facts({ task }) {
     <dd>${t("task.attempts.of", { n: number(task.attempts_made), most: number(task.max_attempts), round: number(task.round) })}</dd>
     <dt>${t("task.accepted")}</dt>
     <dd>${local(task.created_at)} (<${When} time=${task.created_at} />)</dd>
+    <dt>${t("task.submitted_by")}</dt>
+    <dd><code>${task.submitted_by}</code></dd>
     ${task.next_try_at && html`<dt>${t("task.next")}</dt><dd>${local(task.next_try_at)}</dd>`}
     ${
       task.ordering_key &&
@@ -152,8 +154,12 @@ export function actionWord(action) {
   return speaks(`does.${action}`) ? t(`does.${action}`) : html`<code>${action}</code>`;
 }
 
-/** What an action changed, as JSON; of one that was refused, why. */
+/** What an action changed, from what to what, and the rest as JSON; of one that was refused, why. */
 export function Details({ of }) {
-  const shown = of.why ? { ...of, why: told(of.why) } : of;
-  return hasMembers(of) ? html`<code class="detail">${JSON.stringify(shown)}</code>` : null;
+  const { changes = {}, ...rest } = of.why ? { ...of, why: told(of.why) } : of;
+  const changed = Object.entries(changes).map(
+    ([name, it]) => `${name}: ${JSON.stringify(it.from)} → ${JSON.stringify(it.to)}`,
+  );
+  const lines = [...changed, ...(hasMembers(rest) ? [JSON.stringify(rest)] : [])];
+  return lines.map((line) => html`<code class="detail">${line}</code> `);
 }

@@ -450,7 +450,7 @@ def test_a_change_is_audited_with_all_that_it_changed(house: House) -> None:
     change(house, {"paused": True, "breaker": None})
     [audit] = house.world.store.audits(TARGET)
     assert (audit.actor, audit.action, audit.address) == ("anyone", "change-target", "192.0.2.7")
-    assert audit.detail == {"paused": True, "breaker": None}
+    assert audit.detail == {"changes": {"paused": {"from": False, "to": True}}}
 
 
 def test_a_target_may_be_named_as_a_url_has_it(house: House) -> None:

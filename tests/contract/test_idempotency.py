@@ -151,7 +151,7 @@ def test_a_key_is_free_again_once_its_task_is_gone(store_backend: StoreBackend, 
 def test_one_key_of_two_callers_is_two_tasks(store_backend: StoreBackend, house: House) -> None:
     submitted = {"url": PARTNER, "body": SMALL}
     callers = ("orders", "billing", "orders")
-    tasks = [accept.accept(house.world, submitted, caller=caller, key=KEY) for caller in callers]
+    tasks = [accept.accept(house.world, submitted, by=accept.Submitter(caller=caller), key=KEY) for caller in callers]
     assert tasks[0] == tasks[2]
     assert tasks[0].task_id != tasks[1].task_id
     assert [stored(house, task.task_id).caller for task in tasks[:2]] == ["orders", "billing"]

@@ -109,14 +109,16 @@ SIMULATED = (
     Mutant(
         "enqueue before storing",
         "chalicelib/accept.py",
-        "    known = world.store.add(task)\n",
-        "    enqueue(world, task)\n    known = world.store.add(task)\n    if known is None:\n        return task\n",
+        "    known = world.store.add(task, _audit(task, by))\n",
+        "    enqueue(world, task)\n    known = world.store.add(task, _audit(task, by))\n"
+        "    if known is None:\n        return task\n",
     ),
     Mutant(
         "say yes though it was not stored",
         "chalicelib/accept.py",
-        "    known = world.store.add(task)\n",
-        "    try:\n        known = world.store.add(task)\n    except Unavailable:\n        return task\n",
+        "    known = world.store.add(task, _audit(task, by))\n",
+        "    try:\n        known = world.store.add(task, _audit(task, by))\n"
+        "    except Unavailable:\n        return task\n",
     ),
     Mutant(
         "forget wake_at on retry",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accept import accept, digest
+from chalicelib.accept import Submitter, accept, digest
 from chalicelib.shape import parse
 from chalicelib.task import Json, Task
 from tests.house import House
@@ -107,7 +107,7 @@ def test_the_digest_does_not_depend_on_order_space_or_escapes(
 
 
 def accepted(house: House, caller: str, key: str | None) -> Task:
-    return accept(house.world, {"url": PARTNER}, caller=caller, key=key)
+    return accept(house.world, {"url": PARTNER}, by=Submitter(caller=caller), key=key)
 
 
 def test_one_key_of_two_callers_is_two_tasks() -> None:

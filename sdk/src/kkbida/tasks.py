@@ -207,10 +207,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Notice:
-    """What was told to a channel about a task, or will be."""
+    """What was told to a channel about a task, or will be. To a caller the two ids and the reason are None."""
 
-    notice_id: str
-    channel_id: str
+    notice_id: str | None
+    channel_id: str | None
     kind: str
     round: int
     status: str
@@ -222,7 +222,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Audit:
-    """What somebody did to a task: when, who, what, from where."""
+    """What was done to a task: when, who, what, from where. A caller sees neither names of users nor addresses."""
 
     at: datetime
     actor: str
@@ -272,6 +272,7 @@ class WholeTask(ListedTask):
     attempts: Sequence[Attempt]
     notices: Sequence[Notice]
     audit: Sequence[Audit]
+    submitted_by: str | None = None
 
 
 def task_of(kind: Callable[..., Shape], shown: Mapping[str, Json]) -> Shape:
