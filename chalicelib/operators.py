@@ -115,7 +115,7 @@ BY_NAME = Limit(free=5, longest=900)
 BY_ADDRESS = Limit(free=50, longest=60)
 """Of an address, behind which may be many: then waits of 1, 2, 4 ... 60 seconds."""
 
-BY_CLIENT = Limit(free=30, longest=60)
+BY_CLIENT = Limit(free=20, longest=60)
 """Of a user name at /api/addTask, and of an address there: programs start at the same moment, and do not try again."""
 
 FORGOTTEN_AFTER = 86_400
