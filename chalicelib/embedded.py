@@ -37,6 +37,8 @@ from chalicelib.ports import (
     Acts,
     AuditPage,
     Clock,
+    DuePage,
+    DuePlace,
     Message,
     News,
     Page,
@@ -46,6 +48,7 @@ from chalicelib.ports import (
     Received,
     Vault,
     encode,
+    place_after,
 )
 from chalicelib.records import MOST_CURSOR, Record, dumps, from_json, pack, readable, to_json, unpack
 from chalicelib.sealing import Sealer, key_of_row
@@ -273,7 +276,7 @@ def open_embedded(
     Raises SettingsError when the file is in use, or cannot be used, Unavailable when a master key is missing.
     """
     database = Database(path)
-    store = EmbeddedStore(database, settings.audit_retention, vault)
+    store = EmbeddedStore(database, settings.audit_retention, vault, grace=settings.grace)
     try:
         recover(database)
         if vault and reseals and store.sealed_under():
@@ -511,11 +514,16 @@ def _set_free(tx: Transaction) -> None:
     tx.execute("UPDATE messages SET state = 'ready' WHERE state = 'in hand'")
     for task in _readable(tx.execute(f"{TASKS} WHERE lease_until > 0").fetchall()):
         _write_task(tx, task, evolve(task, lease_until=0))
-    for (text,) in tx.execute("SELECT notice FROM notices WHERE lease_until > 0").fetchall():
-        notice = from_json(Notice, text)
+    leased = tx.execute("SELECT notice_id, notice FROM notices WHERE lease_until > 0").fetchall()
+    for notice in readable(partial(from_json, Notice), leased):
         _put_notice(tx, notice.version, evolve(notice, lease_until=0))
-    for name, text in tx.execute("SELECT name, gate FROM gates").fetchall():
-        _write_gate(tx, name, evolve(from_json(Gate, text), inside={}, probe="", probe_until=0))
+    gates = ((name, (name, text)) for name, text in tx.execute("SELECT name, gate FROM gates").fetchall())
+    for name, gate in readable(_named_gate, gates):
+        _write_gate(tx, name, evolve(gate, inside={}, probe="", probe_until=0))
+
+
+def _named_gate(row: tuple[str, str]) -> tuple[str, Gate]:
+    return row[0], from_json(Gate, row[1])
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────
@@ -524,10 +532,18 @@ def _set_free(tx: Transaction) -> None:
 class EmbeddedStore:
     """The port Store; see `ports.py` for what each method does."""
 
-    def __init__(self, database: Database, audit_retention: float, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        audit_retention: float,
+        vault: Vault | None = None,
+        *,
+        grace: float = life.CALL_GRACE,
+    ) -> None:
         self._sealer = Sealer(vault)
         self.database = database
         self._audit_retention = audit_retention
+        self._grace = grace
 
     def add(self, task: Task, audit: Audit | None = None) -> Task | None:
         """Store a new task. None when stored, else the task that has its id."""
@@ -535,7 +551,7 @@ class EmbeddedStore:
 
     def whose_turn(self, line: str, now: float) -> Task | None:
         """The first task in a line, once those that are gone are put out of it."""
-        return self.database.write(partial(_first, line=line, now=now))
+        return self.database.write(partial(_first, line=line, now=now, grace=self._grace))
 
     def claim(self, task_id: str, ticket: int, *, now: float, lease: float) -> Task | Refused:
         """`life.claim`, or why it may not be."""
@@ -547,7 +563,7 @@ class EmbeddedStore:
 
     def replace(self, old: Task, new: Task, audit: Audit | None = None) -> Task:
         """`new` when written, else the task as it now stands. Raises NotFound when it is gone."""
-        return self.database.write(partial(_replace, old=old, new=new, audit=audit))
+        return self.database.write(partial(_replace, old=old, new=new, audit=audit, grace=self._grace))
 
     def keep(self, task_id: str, attempt: Attempt) -> None:
         """Put an attempt into the history."""
@@ -571,9 +587,11 @@ class EmbeddedStore:
 
     def due(self, now: float, limit: int) -> list[Task]:
         """Tasks whose `wake_at` is past, the longest overdue first. Rows that cannot be read are passed over."""
-        sql = f"{TASKS} WHERE wake_at <= ? ORDER BY wake_at, task_id LIMIT ?"
-        values = (now, limit + PASSED_OVER)
-        return self.database.read(lambda connection: list(islice(_readable(connection.execute(sql, values)), limit)))
+        return list(self.due_page(now, None, limit).tasks)
+
+    def due_page(self, now: float, place: DuePlace | None, limit: int) -> DuePage:
+        """A page of them. It looks at `limit` rows, and at `PASSED_OVER` more that cannot be read, at most."""
+        return self.database.read(partial(_due_page, now=now, place=place, limit=limit))
 
     def mention(self, mention: Mention) -> bool:
         """Put a mention of the next version among those that its notice gathers. False: it changed."""
@@ -585,8 +603,9 @@ class EmbeddedStore:
         return self._records(Mention, sql, subject)
 
     def gathered(self, notice_id: str, limit: int) -> list[Mention]:
-        """Up to `limit` of the mentions that a notice has gathered."""
-        return self._records(Mention, "SELECT mention FROM mentions WHERE notice_id = ? LIMIT ?", notice_id, limit)
+        """Up to `limit` of the mentions that a notice has gathered. One that cannot be read is passed over."""
+        sql = "SELECT subject, mention FROM mentions WHERE notice_id = ? LIMIT ?"
+        return list(readable(partial(from_json, Mention), self._rows(sql, notice_id, limit)))
 
     def settle(self, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
         """Store a notice for the first time, with all that it names. None: somebody else has."""
@@ -674,8 +693,9 @@ class EmbeddedStore:
         return self.database.write(partial(_remove_channel, channel_id=channel_id, audit=audit))
 
     def resends(self) -> list[Resend]:
-        """All bulk resends, newest first."""
-        return self._records(Resend, "SELECT resend FROM resends ORDER BY started_at DESC, resend_id")
+        """All bulk resends, newest first. One that cannot be read is passed over."""
+        sql = "SELECT resend_id, resend FROM resends ORDER BY started_at DESC, resend_id"
+        return list(readable(partial(from_json, Resend), self._rows(sql)))
 
     def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
         """Store a bulk resend of the next version. False: it changed."""
@@ -759,8 +779,8 @@ class EmbeddedStore:
         return self.database.write(lambda tx: tx.execute(sql, (name, until)).rowcount == 1)
 
     def targets(self) -> list[Target]:
-        """All targets that anything was ever set of, by name."""
-        return self._records(Target, "SELECT target FROM targets ORDER BY name")
+        """All targets that anything was ever set of, by name. One that cannot be read is passed over."""
+        return list(readable(partial(from_json, Target), self._rows("SELECT name, target FROM targets ORDER BY name")))
 
     def save_target(self, target: Target, audit: Audit) -> bool:
         """Store a target of the next version. False: it changed."""
@@ -848,6 +868,22 @@ TaskRow = tuple[str, str, str]
 PASSED_OVER = 1000
 """Rows that one look for what is due passes over, at most, because they cannot be read."""
 
+DUE = "SELECT task, request, task_id, wake_at FROM tasks JOIN requests USING (id) WHERE wake_at BETWEEN ? AND ?"
+
+
+def _due_page(connection: sqlite3.Connection, now: float, place: DuePlace | None, limit: int) -> DuePage:
+    since, known = (place.wake_at, place.task_ids) if place else (-inf, frozenset[str]())
+    rows = connection.execute(f"{DUE} ORDER BY wake_at, task_id", (since, now))
+    seen: list[tuple[float, str]] = []
+    tasks: list[Task] = []
+    for *row, wake_at in islice((row for row in rows if row[2] not in known), limit + PASSED_OVER):
+        seen.append((wake_at, row[2]))
+        tasks += _readable([tuple(row)])
+        if len(tasks) == limit:
+            break
+    is_whole = len(tasks) < limit and len(seen) < limit + PASSED_OVER
+    return DuePage(tasks, None if is_whole else place_after(seen, place))
+
 
 def _task(row: TaskRow) -> Task:
     """The task in a row."""
@@ -915,7 +951,7 @@ def _claim(tx: Transaction, task_id: str, ticket: int, now: float, lease: float)
     return claimed
 
 
-def _replace(tx: Transaction, old: Task, new: Task, audit: Audit | None) -> Task:
+def _replace(tx: Transaction, old: Task, new: Task, audit: Audit | None, grace: float) -> Task:
     if not _write_task(tx, old, new):
         return _standing(tx, old.task_id)
     if new.request != old.request:
@@ -925,31 +961,31 @@ def _replace(tx: Transaction, old: Task, new: Task, audit: Audit | None) -> Task
     if audit is not None:
         _write_audit(tx, audit)
     if old.place is not None and new.place is None:
-        _leave(tx, old, new.updated_at)
+        _leave(tx, old, new.updated_at, grace)
     tx.count(new.updated_at, life.tally(old, new))
     return new
 
 
-def _leave(tx: Transaction, task: Task, now: float) -> None:
+def _leave(tx: Transaction, task: Task, now: float, grace: float) -> None:
     """Put the task out of its line; when it was the first, the next one is called up."""
     tx.execute("DELETE FROM lines WHERE line = ? AND place = ?", (task.line, task.place))
     if not task.behind:
-        _first(tx, task.line, now)
+        _first(tx, task.line, now, grace)
 
 
-def _first(tx: Transaction, line: str, now: float) -> Task | None:
+def _first(tx: Transaction, line: str, now: float, grace: float) -> Task | None:
     """The first in the line, called up if it still waits. Those whose rows are gone are put out of it."""
     sql = "SELECT place, task_id FROM lines WHERE line = ? ORDER BY place LIMIT 1"
     while row := tx.execute(sql, (line,)).fetchone():
         first = _get(tx.execute, row[1])
         if first is not None:
-            return _called_up(tx, first, now) if first.behind else first
+            return _called_up(tx, first, now, grace) if first.behind else first
         tx.execute("DELETE FROM lines WHERE line = ? AND place = ?", (line, row[0]))
     return None
 
 
-def _called_up(tx: Transaction, task: Task, now: float) -> Task:
-    called = life.call_up(task, now=now)
+def _called_up(tx: Transaction, task: Task, now: float, grace: float) -> Task:
+    called = life.call_up(task, now=now, grace=grace)
     _write_task(tx, task, called)
     return called
 
@@ -1208,8 +1244,12 @@ EXPIRED = (
 )
 
 
+EXPIRED_TASKS = "SELECT id, task_id FROM tasks WHERE expires_at <= ? AND wake_at IS NULL LIMIT ?"
+"""Those that nothing is owed of. Older releases gave `expires_at` to tasks whose notification was still owed."""
+
+
 def _sweep(tx: Transaction, now: float, limit: int, audits_before: float) -> int:
-    expired = tx.execute("SELECT id, task_id FROM tasks WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
+    expired = tx.execute(EXPIRED_TASKS, (now, limit)).fetchall()
     for row, task_id in expired:
         tx.execute("DELETE FROM tasks WHERE id = ?", (row,))
         tx.execute("DELETE FROM requests WHERE id = ?", (row,))
@@ -1235,9 +1275,17 @@ def _sweep_audits(tx: Transaction, before: float, limit: int) -> None:
         )
 
 
+EXPIRED_NOTICES = f"""SELECT notice_id FROM notices
+    WHERE expires_at <= ? AND json_extract(notice, '$.status') IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM mentions JOIN tasks ON task_id = subject
+        WHERE mentions.notice_id = notices.notice_id AND tasks.status = '{Status.EXHAUSTED}' AND wake_at IS NOT NULL
+    ) LIMIT ?"""  # noqa: S608 - only the name of a status is put in
+"""Those that have ended (the status of others is left out) and of which every task has learned that."""
+
+
 def _sweep_notices(tx: Transaction, now: float, limit: int) -> None:
     """With a notice goes what is left of those that it named, such as targets: they are no tasks that leave."""
-    expired = tx.execute("SELECT notice_id FROM notices WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
+    expired = tx.execute(EXPIRED_NOTICES, (now, limit)).fetchall()
     for notice in expired:
         tx.execute("DELETE FROM notices WHERE notice_id = ?", notice)
         tx.execute("DELETE FROM mentions WHERE notice_id = ?", notice)

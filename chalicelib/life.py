@@ -5,6 +5,7 @@
                  └──────────────── resend (a new round) <── any final ─────┘
     cancel: pending | retrying -> cancelled       hurry: do not wait for the next try
     wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
+    set_aside: it could not be woken
     line_up: others with its ordering key stand before it              call_up: now it is its turn
     hold: its target takes nothing just now                            release: it does again
     brought: it has lived elsewhere until now                          ended_elsewhere: and is over
@@ -27,10 +28,16 @@ LOOK_AGAIN = 5
 """Seconds after which a message returns that met an attempt under way: most end long before their lease."""
 
 CALL_GRACE = 300
-"""Seconds after which a task is looked after whose turn has come, should its message be lost."""
+"""Seconds after which a task is looked after whose turn has come, should its message be lost: at the latest."""
 
 MOST_GRACE = 6 * 3600
 """Seconds: the longest time between two wakes of a task whose messages do not lead to an attempt."""
+
+MAX_DOUBLINGS = 10
+"""How often the time between two wakes doubles, at most: from the shortest grace, `MOST_GRACE` is reached before."""
+
+SET_ASIDE_SECONDS = 60
+"""Seconds until the reconciler looks again at a task that it could not wake."""
 
 
 # ── beginning and being claimed ──────────────────────────────────────────────────────────────────
@@ -78,8 +85,12 @@ def line_up(task: Task, *, place: int, behind: bool) -> Task:
     return evolve(task, place=place, behind=behind)
 
 
-def call_up(task: Task, *, now: float) -> Task:
-    """Nobody stands before it any more: its round begins, now or when it is due."""
+def call_up(task: Task, *, now: float, grace: float = CALL_GRACE) -> Task:
+    """Nobody stands before it any more: its round begins, now or when it is due.
+
+    A lost message is noticed after `grace` seconds, and after `CALL_GRACE` at the latest.
+    """
+    grace = min(grace, CALL_GRACE)
     due_at = max(task.due_at, now)
     far = due_at - now > LOOKAHEAD
     return evolve(
@@ -89,7 +100,7 @@ def call_up(task: Task, *, now: float) -> Task:
         ticket=task.ticket + 1,
         round_started_at=due_at,
         due_at=due_at,
-        wake_at=due_at - LOOKAHEAD if far else _net(due_at, CALL_GRACE, until=due_at + task.request.retry.deadline),
+        wake_at=due_at - LOOKAHEAD if far else _net(due_at, grace, until=due_at + task.request.retry.deadline),
         wakes=0,
         behind=False,
     )
@@ -224,8 +235,19 @@ def retry_later(task: Task, attempt: Attempt, *, now: float, grace: float, parke
     )
 
 
-def exhausted(task: Task, attempt: Attempt | None, because: str, *, now: float, grace: float, retention: float) -> Task:
-    """No try is left. `attempt` is the last one, None when it left no result. Notices are owed from now on."""
+def exhausted(
+    task: Task,
+    attempt: Attempt | None,
+    because: str,
+    *,
+    now: float,
+    grace: float,
+    retention: float = 0,  # noqa: ARG001 - every end of a task is called with it; this one does not start it
+) -> Task:
+    """No try is left. `attempt` is the last one, None when it left no result. Notices are owed from now on.
+
+    A task whose notification is owed does not expire: its retention starts with `told`.
+    """
     if attempt is not None:
         _owned(task, attempt.fence)
     return _become(
@@ -238,14 +260,19 @@ def exhausted(task: Task, attempt: Attempt | None, because: str, *, now: float, 
         ticket=task.ticket + 1,
         wake_at=now + grace,
         wakes=0,
-        expires_at=int(now + retention),
+        expires_at=None,
         place=task.place if task.request.on_exhausted == HOLD else None,
     )
 
 
-def told(task: Task) -> Task:
-    """Every notice of the exhausted task has ended: nothing is owed any more."""
-    return evolve(task, version=task.version + 1, wake_at=None)
+def told(task: Task, *, now: float, retention: float) -> Task:
+    """Every notice of the exhausted task has ended: nothing is owed any more, and its retention starts."""
+    return evolve(task, version=task.version + 1, wake_at=None, expires_at=int(now + retention))
+
+
+def is_owed(task: Task) -> bool:
+    """Whether the task is over and its notification has not ended. Such a task does not expire."""
+    return task.status in FINAL and task.wake_at is not None
 
 
 # ── what operators and the reconciler do ─────────────────────────────────────────────────────────
@@ -384,11 +411,17 @@ def wake(task: Task, *, now: float, grace: float) -> Task:
         ticket=task.ticket + 1,
         wake_at=ready_at(task, now) + _patience(task, grace),
         wakes=task.wakes + 1,
+        expires_at=None,
     )
 
 
 def _patience(task: Task, grace: float) -> float:
-    return min(grace * float(2**task.wakes), MOST_GRACE)
+    return min(grace * float(2 ** min(task.wakes, MAX_DOUBLINGS)), MOST_GRACE)
+
+
+def set_aside(task: Task, *, now: float) -> Task:
+    """Of a task that could not be woken: looked after again in `SET_ASIDE_SECONDS`, behind others that are due."""
+    return evolve(task, version=task.version + 1, wake_at=now + SET_ASIDE_SECONDS)
 
 
 def put_off(task: Task, woken: Task, *, now: float, grace: float) -> Task:

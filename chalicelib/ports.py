@@ -118,6 +118,32 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DuePlace:
+    """How far a look through what is due has come: past all of an earlier `wake_at`, and past these of this one."""
+
+    wake_at: float
+    task_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """Tasks that are due, the longest overdue first, and where the next page begins (None: there is none).
+
+    A page may hold fewer tasks than asked for and still have a place: rows that cannot be read are passed over.
+    """
+
+    tasks: Sequence[Task]
+    place: DuePlace | None
+
+
+def place_after(seen: Sequence[tuple[float, str]], before: DuePlace | None) -> DuePlace:
+    """The place behind those that a page has seen, at least one, in their order: (`wake_at`, id) of each."""
+    wake_at = seen[-1][0]
+    known = before.task_ids if before is not None and before.wake_at == wake_at else frozenset()
+    return DuePlace(wake_at, known | {task_id for at, task_id in seen if at == wake_at})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acts:
     """Which audits to list, newest first. None means any. `since` <= at < `until`."""
@@ -203,7 +229,11 @@ class Store(Protocol):
         ...
 
     def due(self, now: float, limit: int) -> list[Task]:
-        """Tasks whose `wake_at` is past, the longest overdue first."""
+        """Tasks whose `wake_at` is past, the longest overdue first: those of the first page."""
+        ...
+
+    def due_page(self, now: float, place: DuePlace | None, limit: int) -> DuePage:
+        """A page of them. Whoever cannot wake those of one page goes on with the next one. May lag by seconds."""
         ...
 
     def mention(self, mention: Mention) -> bool:

@@ -73,13 +73,14 @@ from chalicelib.at_once import all_at_once
 from chalicelib.errors import Fault, InvalidRequest, NotFound, Unavailable
 from chalicelib.ledger import Ledger, Recount
 from chalicelib.life import Refused, Spent, Stale
-from chalicelib.ports import Acts, AuditPage, Page, Query, Vault
+from chalicelib.ports import Acts, AuditPage, DuePage, DuePlace, Page, Query, Vault, place_after
 from chalicelib.records import MOST_CURSOR, from_json, readable, to_json
 from chalicelib.sealing import Sealer, key_of_row
 from chalicelib.settings import Settings
 from chalicelib.task import (
     DONE,
     FINAL,
+    OWED_KEPT,
     Attempt,
     Audit,
     Caller,
@@ -125,6 +126,9 @@ LAST_ROOM = 210
 
 DAY = 86_400
 """Seconds."""
+
+SLACK = DAY / 2
+"""Seconds of the day by which what belongs to a task expires after it: those that a deadline moves by unwritten."""
 
 LISTED = frozenset({Status.RETRYING, Status.EXHAUSTED, Status.CANCELLED})
 """Statuses of the index `by_status`: none that a task passes on the way to a first-try success."""
@@ -184,6 +188,7 @@ NO_BACKOFF = ""
 """Of the policy in a short form: no request that may be sent has it."""
 
 A = TypeVar("A")
+B = TypeVar("B", Target, Resend, Mention)
 
 
 # ── how things lie in the table ──────────────────────────────────────────────────────────────────
@@ -346,12 +351,12 @@ def _kept_until(task: Task, settings: Settings) -> int | None:
     """When a record that belongs to a task expires: not before the row, if anybody looks after the task till then.
 
     A live row never expires and its records do, so that a body costs its one write and no delivered one is kept
-    for longer than promised. Whoever changes a task that is late prolongs them (`_is_late`). Only when nobody has
+    for longer than promised. Whoever changes a task that is late prolongs them (`_outlives`). Only when nobody has
     looked at a task for the retention and a day after its deadline, which allows no other attempt anyway, is its
     body gone: it ends exhausted, in its short form, and humans are told.
-    What belongs to a held task does not expire: nobody knows for how long.
+    What belongs to a held task, or to one whose notification is owed, does not expire: nobody knows for how long.
     """
-    if task.held:
+    if _is_kept(task):
         return None
     return int(max(task.deadline_at + settings.retention, _asked_for_until(task, settings)) + DAY)
 
@@ -361,9 +366,22 @@ def _asked_for_until(task: Task, settings: Settings) -> float:
     return task.expires_at or (task.wake_at or 0) + settings.retention
 
 
-def _is_late(task: Task, settings: Settings) -> bool:
-    """Whether the task may be asked for after the records of its round expire."""
-    return _asked_for_until(task, settings) > task.deadline_at + settings.retention + DAY
+def _outlives(old: Task, new: Task, settings: Settings) -> bool:
+    """Whether the records beside `old` may expire before the row of `new` does, so that they must be prolonged.
+
+    They were put, or prolonged, to expire a day after the row could. Half of that day is left to deadlines that move
+    by minutes, as in a line: a write for each would cost as much as the body.
+    """
+    if new.round != old.round or life.is_owed(new) or _is_kept(old) != _is_kept(new):
+        return True
+    moved = new.deadline_at - old.deadline_at
+    late = _asked_for_until(new, settings) - (new.deadline_at + settings.retention)
+    return max(moved, late) > SLACK
+
+
+def _is_kept(task: Task) -> bool:
+    """Whether nothing of the task expires."""
+    return bool(task.held) or life.is_owed(task)
 
 
 def _whole(row: Row, beside: Mapping[Key, str]) -> Task | None:
@@ -725,8 +743,8 @@ class DynamoStore:
 
     def _put_aside(self, old: Task, new: Task, beside: Sequence[Record]) -> None:
         """What must be in the table before the row changes. Each is settled truth: twice does no harm."""
-        if new.round != old.round or _is_late(new, self._settings) or bool(new.held) != bool(old.held):
-            self._prolong(new)
+        if _outlives(old, new, self._settings):
+            prolong(self._table, new, self._settings)
         for record in beside:
             self._table.put(record)
         if old.last is not None and old.last != new.last:
@@ -747,15 +765,6 @@ class DynamoStore:
                 return task
             self._lines.put_out(first, task, now)
         return None
-
-    def _prolong(self, task: Task) -> None:
-        """Keep everything of the task for as long as it may be asked for."""
-        expires_at = _kept_until(task, self._settings)
-        action = Record.expires_at.set(expires_at) if expires_at else Record.expires_at.remove()
-        for item in self._table.query(task.task_id, attributes_to_get=["sk", "expires_at"]):
-            if item["sk"]["S"] != "task" and _expires_before(item, expires_at):
-                with suppress(Stands):  # it has just expired
-                    self._table.update((task.task_id, item["sk"]["S"]), [action], Record.owner.exists())
 
     def keep(self, task_id: str, attempt: Attempt) -> None:
         """See `Store.keep`."""
@@ -858,12 +867,24 @@ class DynamoStore:
         return self._apps
 
     def due(self, now: float, limit: int) -> list[Task]:
-        """See `Store.due`. It looks past `PASSED_OVER` rows that cannot be read, at most."""
+        """See `Store.due`."""
+        return list(self.due_page(now, None, limit).tasks)
+
+    def due_page(self, now: float, place: DuePlace | None, limit: int) -> DuePage:
+        """See `Store.due_page`. It looks past `PASSED_OVER` rows that cannot be read, at most."""
         partitions = [str(shard) for shard in range(self._settings.shards)]
-        within = Row.wake_at <= now
-        return self._first(
-            partitions, within, limit, lambda task: not task.held and task.wake_at is not None and task.wake_at <= now
-        )
+        since, known = (place.wake_at, place.task_ids) if place else (0, frozenset[str]())
+        wanted = limit + len(known)
+        items = self._merged("wake", partitions, Row.wake_at.between(min(since, now), now), wanted)
+        found = islice((item for item in items if item["pk"]["S"] not in known), limit + PASSED_OVER)
+        seen: list[tuple[float, str]] = []
+        tasks: list[Task] = []
+        while len(tasks) < limit and (chunk := list(islice(found, limit - len(tasks)))):
+            seen += [(float(item["wake_at"]["N"]), item["pk"]["S"]) for item in chunk]
+            tasks += self._matching(map(_key, chunk), partial(_is_due, now=now))
+        is_whole = len(tasks) < limit and len(seen) < limit + PASSED_OVER
+        by_wake = sorted(tasks, key=lambda task: task.wake_at or 0)
+        return DuePage(by_wake, None if is_whole else place_after(seen, place))
 
     def _first(
         self, partitions: Sequence[str], within: Condition | None, limit: int, matches: Callable[[Task], bool]
@@ -884,7 +905,8 @@ class DynamoStore:
         if not self._save(Record(mention.subject, name, text=text, expires_at=expires_at), mention.version):
             return False
         copy = f"mention#{_mark(mention)}"
-        self._table.put(Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=expires_at))
+        copy_until = self._owed_until(mention.due_at)
+        self._table.put(Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=copy_until))
         return True
 
     def mentions(self, subject: str) -> list[Mention]:
@@ -893,11 +915,11 @@ class DynamoStore:
         return sorted(found, key=lambda mention: (mention.created_at, mention.round, mention.channel_id))
 
     def gathered(self, notice_id: str, limit: int) -> list[Mention]:
-        """See `Store.gathered`."""
+        """See `Store.gathered`. One that cannot be read is passed over."""
         within = Record.name.startswith("mention#")
         pages = self._table.walk(f"notice#{notice_id}", within, consistent_read=True)
         items = islice(chain.from_iterable(pages), limit)
-        return [from_json(Mention, item["text"]["S"]) for item in items]
+        return list(self._readable(Mention, (Record.from_raw_data(dict(item)) for item in items)))
 
     def settle(self, notice: Notice, mentions: Sequence[Mention]) -> Notice | None:
         """See `Store.settle`. Of many that want to, each writes parts of its own; the first to put the notice wins."""
@@ -905,10 +927,15 @@ class DynamoStore:
         parts = -(-len(marks) // PART_OF_ROLL)
         roll = " ".join(marks) if parts <= 1 else f"{secrets.token_hex(8)}#{parts}"
         if parts > 1:
-            all_at_once(list(_parts(owner, roll, marks, notice.expires_at)), self._table.put, most=READERS)
+            kept = list(_parts(owner, roll, marks, self._owed_until(notice.due_at)))
+            all_at_once(kept, self._table.put, most=READERS)
         settled = evolve(notice, roll=roll)
         record = Record(owner, "notice", text=to_json(settled), expires_at=notice.expires_at)
         return settled if self._save(record, notice.version) else None
+
+    def _owed_until(self, since: float) -> int:
+        """When the copies expire that a notice was made of: it is settled long before, and all that it names told."""
+        return int(since + self._settings.retention + OWED_KEPT)
 
     def names(self, notice: Notice, mention: Mention) -> bool:
         """See `Store.names`: at most one part of the roll is read."""
@@ -1059,8 +1086,8 @@ class DynamoStore:
     # ── targets ──────────────────────────────────────────────────────────────────────────────────
 
     def targets(self) -> list[Target]:
-        """See `Store.targets`."""
-        return [from_json(Target, record.text) for record in self._records("targets")]
+        """See `Store.targets`. One that cannot be read is passed over."""
+        return list(self._readable(Target, self._records("targets")))
 
     def save_target(self, target: Target, audit: Audit) -> bool:
         """See `Store.save_target`."""
@@ -1117,8 +1144,8 @@ class DynamoStore:
     # ── bulk resends ─────────────────────────────────────────────────────────────────────────────
 
     def resends(self) -> list[Resend]:
-        """See `Store.resends`."""
-        found = [from_json(Resend, record.text) for record in self._records("resends")]
+        """See `Store.resends`. One that cannot be read is passed over."""
+        found = self._readable(Resend, self._records("resends"))
         return sorted(found, key=lambda resend: (-resend.started_at, resend.resend_id))
 
     def save_resend(self, resend: Resend, audit: Audit | None = None) -> bool:
@@ -1235,7 +1262,8 @@ class DynamoStore:
 
     def count(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Count what records of the table's stream say, as Lambda delivers them; each once (see `Counters`)."""
-        changes = [change for record in records if (change := change_in(record)) is not None]
+        found = readable(change_in, ((record["eventID"], record) for record in records))
+        changes = [change for change in found if change is not None]
         for app in {change.source_app for change in changes} - self._apps:
             self._table.put(Record("apps", app))
             self._apps.add(app)
@@ -1328,15 +1356,38 @@ class DynamoStore:
         """The texts of these records, those that exist."""
         return {_key(item): item["text"]["S"] for item in self._table.get_all(keys)}
 
+    def _readable(self, kind: type[B], records: Iterable[Record]) -> Iterator[B]:
+        """What stands in the records; one that cannot be read is logged and passed over."""
+        return readable(partial(from_json, kind), ((record.name, record.text) for record in records))
+
     def _records(self, owner: str, prefix: str | None = None) -> list[Record]:
         within = Record.name.startswith(prefix) if prefix else None
         return [Record.from_raw_data(dict(item)) for item in self._table.query(owner, within, consistent_read=True)]
+
+
+def _is_due(task: Task, now: float) -> bool:
+    return not task.held and task.wake_at is not None and task.wake_at <= now
 
 
 def _told_by_keys(query: Query) -> bool:
     """Whether each key that the index gives for the query matches it, but for those of its last millisecond."""
     known = Query(status=query.status) if query.status in LISTED else Query(source_app=query.source_app)
     return evolve(query, since=None, until=None) == known
+
+
+def prolong(table: Table, task: Task, settings: Settings) -> None:
+    """Keep everything of the task for as long as it may be asked for.
+
+    Of two who do so at a time, the later moment holds: a process that slept shortens nothing.
+    """
+    expires_at = _kept_until(task, settings)
+    action = Record.expires_at.set(expires_at) if expires_at else Record.expires_at.remove()
+    sooner = Record.expires_at.does_not_exist() | (Record.expires_at < expires_at) if expires_at else None
+    there = Record.owner.exists() if sooner is None else Record.owner.exists() & sooner
+    for item in table.query(task.task_id, consistent_read=True, attributes_to_get=["sk", "expires_at"]):
+        if item["sk"]["S"] != "task" and _expires_before(item, expires_at):
+            with suppress(Stands):  # it has just expired, or is kept for longer
+                table.update((task.task_id, item["sk"]["S"]), [action], there)
 
 
 def _expires_before(item: Item, expires_at: int | None) -> bool:
@@ -1525,7 +1576,9 @@ class Lines:
         return [self._calling(task_of(Row.from_raw_data(dict(item)), {}), now)] if item else []
 
     def _calling(self, task: Task, now: float) -> dict[str, Any]:
-        called = life.call_up(task, now=now)
+        called = life.call_up(task, now=now, grace=self._settings.grace)
+        if _outlives(task, called, self._settings):
+            prolong(self._table, called, self._settings)
         (before, _), (after, _) = lay_out(task, self._settings), lay_out(called, self._settings)
         key, same = (task.task_id, "task"), Row.version == task.version
         update: dict[str, Any] = self._table.updating(key, _difference(before, after), same)

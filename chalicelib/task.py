@@ -199,6 +199,7 @@ class Task:
     `place`: where it stands in the line of its ordering key, counted from 1; None when it stands in none (any more).
     `behind`: somebody stands before it there, so that no attempt begins.
     `held`: why it waits for its target, and since when (`held_at`); no message has its ticket then.
+    `expires_at`: when it leaves; None while it is live, and while a notification of it is owed.
     """
 
     task_id: str
@@ -255,6 +256,11 @@ class Task:
     def deadline_at(self) -> float:
         """No attempt of this round begins after it."""
         return self.round_started_at + self.request.retry.deadline
+
+
+OWED_KEPT = 90 * 86_400
+"""Seconds beyond the retention for which DynamoDB keeps the copies of what a notice has gathered, and the breaker's
+events: longer than any outage. A task whose copy has expired is gathered anew, since its own record does not expire."""
 
 
 class Event(StrEnum):

@@ -15,7 +15,7 @@ from chalicelib.change import change
 from chalicelib.delivery import target
 from chalicelib.enqueue import enqueue
 from chalicelib.errors import LostLease, NotFound, Unavailable
-from chalicelib.ports import MOST_DELAY, World
+from chalicelib.ports import MOST_DELAY, DuePlace, World
 from chalicelib.task import Task
 
 PAGE = 100
@@ -23,6 +23,9 @@ PAGE = 100
 
 AT_ONCE = 20
 """Tasks that are woken at the same time: each waits for the table and for the queue."""
+
+HELD_SHARE = 0.25
+"""The share of a pass that is left for held tasks, however much is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +37,33 @@ class Woken:
 
 
 def reconcile(world: World, *, seconds: float) -> Woken:
-    """One pass of at most about `seconds`. Says that it ran, so that its silence alarms."""
-    until = world.clock.now() + seconds
-    _call_held(world)
-    count = 0
-    more = True
-    while more and world.clock.now() < until:
-        woken = sum(_wake_page(world, world.store.due(world.clock.now(), PAGE), until))
-        count += woken
-        more = woken > 0  # an index that lags shows tasks that are looked after already
+    """One pass of at most about `seconds`. Says that it ran, so that its silence alarms.
+
+    A page that cannot be woken costs its own turn: the pass goes on with the next one. Held tasks have a share of the
+    time of their own, whatever is due.
+    """
+    began = world.clock.now()
+    count, more = _wake_due(world, until=began + seconds * (1 - HELD_SHARE))
+    _call_held(world, until=began + seconds)
     log.event("reconcile.ended", metrics={"ReconcilePasses": 1, "Woken": count}, woken=count, more=more)
     return Woken(count, more)
 
 
-def _call_held(world: World) -> None:
-    """See to held tasks. Whatever is wrong with targets, lost messages must not wait for it."""
+def _wake_due(world: World, until: float) -> tuple[int, bool]:
+    """Wake what is due, page by page, as long as there is time: how many tasks, and whether more were waiting."""
+    count, more = 0, True
+    place: DuePlace | None = None
+    while more and world.clock.now() < until:
+        page = world.store.due_page(world.clock.now(), place, PAGE)
+        count += sum(_wake_page(world, page.tasks, until))
+        place, more = page.place, page.place is not None
+    return count, more
+
+
+def _call_held(world: World, until: float) -> None:
+    """See to held tasks. Whatever is wrong with targets, the pass has looked after lost messages before."""
     try:
-        target.call_held(world)
+        target.call_held(world, until)
     except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and tried again in a minute
         log.failure("held.not_called")
 
@@ -73,7 +86,22 @@ def _wake_or_log(world: World, task: Task) -> bool:
         return False
     except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and the task is due again in a minute
         log.failure("task.not_woken", task_id=task.task_id)
+        _set_aside(world, task)
         return False
+
+
+def _set_aside(world: World, task: Task) -> None:
+    """Let a task that cannot be woken stand behind others. Where that fails as well, the next page is read anyway."""
+
+    def aside(it: Task) -> Task:
+        if it.wake_at != task.wake_at:
+            raise _NotDueError
+        return life.set_aside(it, now=world.clock.now())
+
+    try:
+        change(world.store, task, aside)
+    except Exception:  # noqa: BLE001 - as the docstring says; why it cannot be woken is in the log
+        log.event("task.not_set_aside", task_id=task.task_id)
 
 
 class _NotDueError(Exception):

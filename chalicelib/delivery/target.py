@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count, repeat, takewhile
-from math import ceil
+from math import ceil, inf
 
 from chalicelib import life, log
 from chalicelib.announce import announce
@@ -411,11 +411,28 @@ def ring(world: World, name: str, *, delay: float = 0) -> None:
         log.event("queue.unavailable", metrics={"SendsPutOff": 1}, target=name, why=unavailable.detail)
 
 
-def call_held(world: World) -> None:
-    """Call the held tasks of each target that is not paused: the net under calls that were lost."""
-    for target in read(world).values():
-        if target.paused_at is None and world.store.held(target.name, 1):
-            ring(world, target.name)
+def call_held(world: World, until: float = inf) -> None:
+    """Call the held tasks of each target that is not paused, as long as there is time: the net under lost calls.
+
+    Each pass begins with another target, so that all have their turn where there is no time for all.
+    """
+    names = [target.name for target in read(world).values() if target.paused_at is None]
+    first = world.random.randrange(len(names)) if names else 0
+    in_turn = names[first:] + names[:first]
+    for begin in range(0, len(in_turn), AT_ONCE):
+        if world.clock.now() < until:
+            all_at_once(in_turn[begin : begin + AT_ONCE], lambda name: _call_or_log(world, name))
+
+
+def _call_or_log(world: World, name: str) -> None:
+    """One target that cannot be looked at must not keep the others from it."""
+    try:
+        if world.store.held(name, 1):
+            ring(world, name)
+    except Unavailable as unavailable:
+        log.event("store.unavailable", target=name, why=unavailable.detail)
+    except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and tried again in a minute
+        log.failure("held.not_called", target=name)
 
 
 def release(world: World, name: str) -> Outcome:

@@ -31,7 +31,7 @@ AT_WORK = 30
 """Seconds that settling may take. Whoever began it may be dead after that, and another does it."""
 
 KEPT = 86_400
-"""Seconds for which a notice is kept beyond the tasks that it names."""
+"""Seconds for which a notice that has ended is kept beyond the retention: its tasks are told up to a day later."""
 
 
 def join(world: World, channel: Channel | None, mention: Mention) -> Mention | None:
@@ -94,7 +94,6 @@ def _move_on(world: World, channel: Channel | None, mention: Mention, now: float
 
 def _notice(world: World, mention: Mention, gathered: Sequence[Mention]) -> Notice:
     now = world.clock.now()
-    expires_at = [it.expires_at for it in gathered if it.expires_at is not None]
     return Notice(
         notice_id=mention.notice_id,
         channel_id=mention.channel_id,
@@ -102,7 +101,6 @@ def _notice(world: World, mention: Mention, gathered: Sequence[Mention]) -> Noti
         gist=gist(gathered, _values(world, gathered)),
         due_at=now,
         created_at=min((it.created_at for it in gathered), default=now),
-        expires_at=max(expires_at, default=int(now)) + KEPT,
     )
 
 

@@ -24,7 +24,7 @@ from chalicelib.notify import channels, gather, pace
 from chalicelib.notify.message import render, render_digest, subject_of
 from chalicelib.notify.throttling import retry_after
 from chalicelib.ports import Letter, Message, News, RefusedRecipient, World
-from chalicelib.task import Channel, Mention, Notice, NoticeStatus, Status, Task, evolve
+from chalicelib.task import OWED_KEPT, Channel, Mention, Notice, NoticeStatus, Status, Task, evolve
 
 WAITS = (10, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
 """Seconds between the tries of a notice: outages of a channel last minutes or hours."""
@@ -89,7 +89,7 @@ def _exhausted(world: World, task: Task) -> Mention:
         version=0,
         created_at=now,
         due_at=now,
-        expires_at=task.expires_at,
+        expires_at=None,  # it leaves with its task
     )
 
 
@@ -107,7 +107,7 @@ def _changed(world: World, news: News) -> Mention:
         version=0,
         created_at=now,
         due_at=now,
-        expires_at=int(now + world.settings.retention),
+        expires_at=int(now + world.settings.retention + OWED_KEPT),
     )
 
 
@@ -164,7 +164,7 @@ def _try(world: World, notice: Notice, channel: Channel | None) -> Notice:
     if not world.store.save_notice(mine):
         return evolve(notice, lease_until=now + LEASE)
     sent = _send(world, mine, channel)
-    ended = after(mine, sent, now=world.clock.now(), random=world.random)
+    ended = _kept(world, after(mine, sent, now=world.clock.now(), random=world.random))
     if not world.store.save_notice(ended):
         return evolve(notice, lease_until=now + LEASE)
     _let_rest(world, channel, ended, sent)
@@ -306,6 +306,13 @@ def _most_tries(sent: Sent) -> int:
     return MAX_PERMANENT_TRIES - 1 if for_good else len(WAITS)
 
 
+def _kept(world: World, notice: Notice) -> Notice:
+    """The notice, with the moment at which it expires once it has ended: one that is owed does not expire."""
+    if notice.ended_at is None:
+        return notice
+    return evolve(notice, expires_at=int(notice.ended_at + world.settings.retention + gather.KEPT))
+
+
 def _told_of(notice: Notice, sent: Sent) -> None:
     log.event(
         f"notice.{sent.ending}",
@@ -324,7 +331,7 @@ def _mark_told(world: World, task: Task) -> None:
     def told(it: Task) -> Task:
         if it.status is not Status.EXHAUSTED or it.round != task.round:
             raise LostLease(f"task {it.task_id} was resent meanwhile")
-        return life.told(it)
+        return life.told(it, now=world.clock.now(), retention=world.settings.retention)
 
     try:
         change(world.store, task, told)

@@ -22,6 +22,13 @@ def store_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
 
 
 @pytest.fixture
+def embedded_backend() -> Iterator[StoreBackend]:
+    """For what only the store on SQLite does."""
+    with STORES["memory"](Path()) as backend:
+        yield backend
+
+
+@pytest.fixture
 def store(store_backend: StoreBackend) -> Store:
     return store_backend.store
 

@@ -40,6 +40,10 @@ def exhausted(store: Store, owned: Task, now: float = NOW + 2) -> Task:
     return replaced(store, owned, spent)
 
 
+def told(store: Store, owed: Task, now: float = NOW + 3) -> Task:
+    return replaced(store, owed, life.told(owed, now=now, retention=RETENTION))
+
+
 def cancelled(store: Store, open_task: Task, now: float = NOW + 2) -> Task:
     return replaced(store, open_task, life.cancel(open_task, now=now, retention=RETENTION))
 

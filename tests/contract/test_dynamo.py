@@ -130,7 +130,7 @@ def test_a_live_task_whose_body_has_expired_is_still_exhausted_and_told(store: D
     store.replace(spent.task, ended)
     assert store.due(NOW + 41 * DAY, 10) == [ended]
     assert ended.request.url == lost.request.url
-    told = store.replace(ended, life.told(ended))
+    told = store.replace(ended, life.told(ended, now=NOW + 40 * DAY, retention=RETENTION))
     assert store.due(NOW + 41 * DAY, 10) == []
     assert store.get(told.task_id) is None
 
@@ -158,8 +158,11 @@ def test_everything_of_a_task_that_ends_late_is_kept_for_as_long_as_its_row(stor
     store.replace(again, ended, audit(ended.task_id))
     kept = {name.partition("#")[0]: record.expires_at for name, record in records(store, ended).items()}
     assert kept.keys() == {"attempt", "audit", "reply", "request"}
-    assert ended.expires_at is not None
-    assert all(expires_at > ended.expires_at for expires_at in kept.values())
+    assert set(kept.values()) == {None}, "a notification is owed"
+    told = store.replace(ended, life.told(ended, now=late + DAY, retention=RETENTION))
+    kept = {name.partition("#")[0]: record.expires_at for name, record in records(store, told).items()}
+    assert told.expires_at is not None
+    assert all(expires_at > told.expires_at for expires_at in kept.values())
 
 
 def test_a_resend_keeps_everything_of_the_task_for_as_long_as_its_new_round(store: DynamoStore) -> None:

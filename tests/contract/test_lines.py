@@ -14,7 +14,7 @@ from chalicelib.store import DynamoStore
 from chalicelib.task import HOLD, Task, Verdict, evolve
 from tests.contract.backends import StoreBackend
 from tests.contract.samples import DAY, GRACE, LEASE, NOW, RETENTION, at_once, attempt, audit, request, task
-from tests.contract.steps import claimed, exhausted
+from tests.contract.steps import claimed, exhausted, told
 
 
 def key() -> str:
@@ -137,7 +137,7 @@ def test_a_task_that_has_left_its_line_does_not_go_back(store: Store) -> None:
 def test_the_line_of_a_task_that_is_gone_goes_on(store: Store) -> None:
     ordering_key = key()
     first, second, third = (lined_up(store, ordering_key, on_exhausted=HOLD) for _ in range(3))
-    exhausted(store, claimed(store, first))
+    told(store, exhausted(store, claimed(store, first)))
     removed(store, first)
     assert stored(store, second).behind
     assert turn(store, second) == second.task_id

@@ -366,8 +366,8 @@ SIMULATED = (
     Mutant(
         "DynamoDB: what belongs to a held task expires",
         DYNAMO,
-        "    if task.held:\n        return None\n",
-        "",
+        "    return bool(task.held) or life.is_owed(task)\n",
+        "    return life.is_owed(task)\n",
         "tests/contract/test_targets.py",
     ),
     # ── the ledger ──

@@ -154,6 +154,9 @@ class Witness:
         self._require(
             new.wake_at is not None or new.status in FINAL, f"{task_id}: (4) it is {new.status} and has no wake_at"
         )
+        self._require(
+            new.wake_at is None or new.expires_at is None, f"{task_id}: (1) it is owed something, and may expire"
+        )
         if new.request.ordering_key is not None:
             self._look_at_line(new.line, process)
 
@@ -510,8 +513,8 @@ def _wrong_with(old: Task, new: Task) -> Iterator[str]:
 
 
 def _facts(task: Task) -> tuple[object, ...]:
-    """What is final in a final task. That its humans were told is not part of it."""
-    return task.status, task.number, task.fence, task.last, task.because, task.lease_until, task.expires_at
+    """What is final in a final task. That its humans were told, and how long it is kept since, is not part of it."""
+    return task.status, task.number, task.fence, task.last, task.because, task.lease_until
 
 
 def _compared(attempt: Attempt, visit: Visit | None) -> Iterator[str]:

@@ -61,6 +61,10 @@ def resent(it: Task) -> Task:
     return life.resend(it, it.request, now=LATER, grace=GRACE)
 
 
+def told(it: Task) -> Task:
+    return life.told(it, now=LATER, retention=RETENTION)
+
+
 def hurried(it: Task) -> Task:
     return life.hurry(it, now=LATER, grace=GRACE)
 
@@ -125,7 +129,8 @@ def test_from_each_status_each_change_leads_where_it_may_or_nowhere(
     after = change(before)
     assert (after.status, after.version, after.updated_at) == (outcome, before.version + 1, LATER)
     assert (after.wake_at is None) == (outcome in (Status.DELIVERED, Status.CANCELLED))
-    assert after.expires_at == (int(LATER + RETENTION) if outcome in FINAL else None)
+    ends = outcome in (Status.DELIVERED, Status.CANCELLED)  # one that is exhausted is owed a notification first
+    assert after.expires_at == (int(LATER + RETENTION) if ends else None)
 
 
 def test_no_change_goes_where_the_transition_table_does_not() -> None:
@@ -340,9 +345,33 @@ def test_a_hurried_task_whose_attempt_runs_is_looked_after_once_that_is_over() -
 
 def test_an_exhausted_task_is_looked_after_until_it_is_told() -> None:
     ended = exhausted(claimed(task()))
-    told = life.told(ended)
-    assert (ended.because, ended.wake_at) == ("why", LATER + GRACE)
-    assert told == evolve(ended, version=ended.version + 1, wake_at=None)
+    told = life.told(ended, now=LATER + 9, retention=RETENTION)
+    assert (ended.because, ended.wake_at, ended.expires_at) == ("why", LATER + GRACE, None)
+    assert told == evolve(ended, version=ended.version + 1, wake_at=None, expires_at=int(LATER + 9 + RETENTION))
+
+
+def test_an_owed_task_of_an_older_release_does_not_expire_once_it_was_looked_after() -> None:
+    old = evolve(exhausted(claimed(task())), expires_at=int(LATER + RETENTION))
+    assert life.wake(old, now=LATER + GRACE, grace=GRACE).expires_at is None
+
+
+@pytest.mark.parametrize("wakes", [12, 1024, 10**9])
+def test_the_patience_with_a_task_is_bounded_however_often_it_was_woken(wakes: int) -> None:
+    woken = life.wake(evolve(task(), wakes=wakes), now=LATER, grace=60)
+    assert woken.wake_at == LATER + MOST_GRACE
+
+
+def test_a_task_that_cannot_be_woken_is_looked_at_again_in_a_minute() -> None:
+    aside = life.set_aside(task(), now=LATER)
+    assert aside == evolve(task(), version=2, wake_at=LATER + life.SET_ASIDE_SECONDS)
+
+
+@pytest.mark.parametrize(("grace", "looked_after"), [(60, 60), (600, life.CALL_GRACE)])
+def test_a_lost_message_of_a_task_whose_turn_has_come_is_noticed_as_soon_as_any_other(
+    grace: float, looked_after: float
+) -> None:
+    called = life.call_up(life.line_up(task(), place=2, behind=True), now=LATER, grace=grace)
+    assert called.wake_at == LATER + looked_after
 
 
 def test_a_resend_begins_a_round_of_its_own_and_keeps_the_attempts() -> None:
@@ -406,7 +435,7 @@ def test_a_message_is_of_use_once_the_task_is_due_and_free(it: Task, at: float) 
             resent(IN_FLIGHT[Status.EXHAUSTED]),
             {"in_exhausted": -1, "in_pending": 1},
         ),
-        (IN_FLIGHT[Status.EXHAUSTED], life.told(IN_FLIGHT[Status.EXHAUSTED]), {}),
+        (IN_FLIGHT[Status.EXHAUSTED], told(IN_FLIGHT[Status.EXHAUSTED]), {}),
     ],
 )
 def test_a_change_counts_what_it_brings(old: Task | None, new: Task, counts: dict[str, int]) -> None:
@@ -636,7 +665,7 @@ class Lives(RuleBasedStateMachine):
     def its_notices_have_ended(self, which: int) -> None:
         which, it = self.pick(which)
         if it.status is Status.EXHAUSTED and it.wake_at is not None:
-            self.put(which, life.told(it))
+            self.put(which, life.told(it, now=self.now, retention=RETENTION))
             self.told.add((which, it.round))
 
     # ── what holds all the while ──
@@ -647,7 +676,7 @@ class Lives(RuleBasedStateMachine):
             owed = not it.is_final or (it.status is Status.EXHAUSTED and (which, it.round) not in self.told)
             assert (it.wake_at is not None) == owed
             assert it.wake_at is None or it.wake_at <= max(self.now, life.ready_at(it, self.now)) + MOST_GRACE
-            assert it.is_final == (it.expires_at is not None)
+            assert (it.expires_at is None) == owed, "what is owed something never expires, and all else does"
             assert (it.held is None) == (it.held_at is None)
             assert not (it.held and (it.is_final or it.lease_until > self.now))
 
