@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from chalicelib import ledger, life
+from chalicelib.clocks import TOLERANCE_SECONDS
 from chalicelib.database_file import MEMORY, connect, explained, hold, new_application_id
 from chalicelib.errors import DatabaseUnusable, Fault, InvalidRequest, Kind, NotFound, SettingsError, Unavailable
 from chalicelib.ledger import Ledger
@@ -592,6 +593,11 @@ class EmbeddedStore:
     def due_page(self, now: float, place: DuePlace | None, limit: int) -> DuePage:
         """A page of them. It looks at `limit` rows, and at `PASSED_OVER` more that cannot be read, at most."""
         return self.database.read(partial(_due_page, now=now, place=place, limit=limit))
+
+    def latest_due(self, limit: int) -> list[Task]:
+        """The tasks whose `wake_at` is the latest."""
+        sql = f"{TASKS} WHERE wake_at IS NOT NULL ORDER BY wake_at DESC LIMIT ?"
+        return self.database.read(lambda connection: list(_readable(connection.execute(sql, (limit,)))))
 
     def mention(self, mention: Mention) -> bool:
         """Put a mention of the next version among those that its notice gathers. False: it changed."""
@@ -1657,11 +1663,21 @@ def _surface(tx: Transaction, queue: Queue, now: float) -> bool:
         """SELECT id, count FROM messages INDEXED BY messages_timed
            WHERE queue = ? AND state <> 'ready' AND visible_at <= ? ORDER BY visible_at LIMIT ?""",
         (queue, now, SURFACED),
-    ).fetchall()
+    ).fetchall() or _hidden_for_too_long(tx, queue, now)
     spent = [(message,) for message, count in over if queue is Queue.TASKS and count >= MOST_RECEIVES]
     tx.executemany("UPDATE messages SET state = 'ready' WHERE id = ?", [(message,) for message, _ in over])
     tx.executemany(f"UPDATE messages SET queue = '{Queue.EXHAUSTED}', count = 0 WHERE id = ?", spent)  # noqa: S608
     return bool(spent)
+
+
+def _hidden_for_too_long(tx: Transaction, queue: Queue, now: float) -> list[tuple[int, int]]:
+    """Messages that are hidden for longer than any may be: the clock was ahead when they were, and was set back."""
+    beyond = now + MOST_VISIBILITY + TOLERANCE_SECONDS
+    return tx.execute(
+        """SELECT id, count FROM messages INDEXED BY messages_timed
+           WHERE queue = ? AND state <> 'ready' AND visible_at > ? ORDER BY visible_at LIMIT ?""",
+        (queue, beyond, SURFACED),
+    ).fetchall()
 
 
 def _groups_in_turn(tx: Transaction, queue: Queue, after: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.clocks import is_ahead
 from chalicelib.task import Status, evolve
 
 HOUR, DAY = 3600, 86_400
@@ -33,6 +34,7 @@ class Ledger:
 
     `beside`: rows of tasks that were accepted before or after that. `standing`: all rows, by status.
     `retention`: the setting, in seconds, when it was checked. `balanced_at`: when it last added up, None if never.
+    `raised_since`: what the book began with when the retention was last raised, 0 if it never was.
     """
 
     since: float
@@ -43,6 +45,7 @@ class Ledger:
     standing: Mapping[str, int]
     checked_at: float
     balanced_at: float | None = None
+    raised_since: float = 0
 
     @property
     def accepted(self) -> int:
@@ -64,10 +67,25 @@ def opens(last: Ledger | None, *, retention: float, now: float) -> float:
     """The start of the first day of which no task can have left yet: what the book begins with.
 
     It never goes back. Where the retention was raised, older tasks still leave by the old one: a new book begins.
+    What a check found whose clock was ahead does not count, but for that.
     """
-    raised = last is not None and retention > last.retention
+    raised = last is not None and (retention > last.retention or last.raised_since > now + DAY)
     first = ((now + SETTLED - (0 if raised else retention)) // DAY + 1) * DAY
-    return max(first, last.since) if last else first
+    if last is None or last.raised_since > now + DAY:
+        return first
+    return max(first, last.raised_since if is_of_the_future(last, now) else last.since)
+
+
+def raised_since(last: Ledger | None, since: float, *, retention: float, now: float) -> float:
+    """What `Ledger.raised_since` is of a check now, whose book begins with `since`."""
+    if last is None:
+        return 0
+    return since if retention > last.retention or last.raised_since > now + DAY else last.raised_since
+
+
+def is_of_the_future(last: Ledger, now: float) -> bool:
+    """Whether the check was made by a clock that was ahead: its book would leave out what can still be checked."""
+    return is_ahead(last.checked_at, now)
 
 
 def settled(now: float) -> float:
@@ -76,8 +94,14 @@ def settled(now: float) -> float:
 
 
 def close(last: Ledger | None, found: Ledger) -> Ledger:
-    """What was found, with the moment when the ledger last added up."""
-    return evolve(found, balanced_at=found.checked_at if found.balanced else last and last.balanced_at)
+    """What was found, with the moment when the ledger last added up, and when its book was opened for a retention."""
+    now = found.checked_at
+    before = last and last.balanced_at
+    return evolve(
+        found,
+        balanced_at=now if found.balanced else before and min(before, now),
+        raised_since=raised_since(last, found.since, retention=found.retention, now=now),
+    )
 
 
 # ── where all rows cannot be counted at once ─────────────────────────────────────────────────────
@@ -103,6 +127,16 @@ class Recount:
 def begin(now: float) -> Recount:
     """Nothing counted yet."""
     return Recount(began_at=now, until=settled(now))
+
+
+def rests(recount: Recount, now: float) -> bool:
+    """Whether the next recount has to wait. No rest is longer than a day, by a clock that is right."""
+    return recount.rests_until > now and not is_ahead(recount.rests_until, now, DAY)
+
+
+def goes_on(recount: Recount, now: float) -> bool:
+    """Whether a recount is under way that can be gone on with: one that a clock that was ahead has begun cannot."""
+    return recount.place is not None and not is_ahead(recount.began_at, now)
 
 
 def add(recount: Recount, rows: Iterable[tuple[str, float]], place: tuple[str, str] | None) -> Recount:

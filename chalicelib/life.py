@@ -5,7 +5,7 @@
                  └──────────────── resend (a new round) <── any final ─────┘
     cancel: pending | retrying -> cancelled       hurry: do not wait for the next try
     wake: a message seems lost, or a parked wait is nearly over        told: the notices have ended
-    set_aside: it could not be woken
+    set_aside: it could not be woken                                   rebase: a clock that was ahead has changed it
     line_up: others with its ordering key stand before it              call_up: now it is its turn
     hold: its target takes nothing just now                            release: it does again
     brought: it has lived elsewhere until now                          ended_elsewhere: and is over
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chalicelib.clocks import is_ahead
 from chalicelib.errors import LostLease, WrongStatus
 from chalicelib.task import FINAL, HOLD, TRANSITIONS, Attempt, Held, Request, Status, Task, Verdict, evolve
 
@@ -389,9 +390,26 @@ def is_owned(task: Task, now: float) -> bool:
     return task.status not in FINAL and task.lease_until > now
 
 
-def watch(task: Task) -> Task:
-    """An attempt may be under way, so its message is in hand: looked after again when the lease is over."""
-    return evolve(task, version=task.version + 1, wake_at=task.lease_until)
+def watch(task: Task, *, now: float, lease: float) -> Task:
+    """An attempt may be under way, so its message is in hand: looked after again when the lease is over.
+
+    One that is longer than any was written by a clock that was ahead: a whole `lease` from now on is enough for
+    whatever is under way.
+    """
+    until = now + lease if is_ahead(task.lease_until, now, lease) else task.lease_until
+    return evolve(task, version=task.version + 1, lease_until=until, wake_at=until)
+
+
+def rebase(task: Task, *, now: float) -> Task:
+    """A task that was changed by a clock that was ahead, as it would be, had that been now.
+
+    A first try that was put off stays where it was put: its moment may have been given by the client.
+    """
+    ahead = task.updated_at - now
+    waits = max(task.due_at - task.updated_at, 0)
+    moved = {} if task.is_scheduled else {"due_at": now + waits, "round_started_at": min(task.round_started_at, now)}
+    wake_at = task.wake_at if task.is_scheduled or task.wake_at is None else max(task.wake_at - ahead, now)
+    return evolve(task, version=task.version + 1, updated_at=now, wake_at=wake_at, **moved)
 
 
 def wait_on(task: Task, *, now: float, grace: float) -> Task:

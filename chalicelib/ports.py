@@ -236,6 +236,10 @@ class Store(Protocol):
         """A page of them. Whoever cannot wake those of one page goes on with the next one. May lag by seconds."""
         ...
 
+    def latest_due(self, limit: int) -> list[Task]:
+        """About `limit` of the tasks whose `wake_at` is the latest: past, or still to come. May lag by seconds."""
+        ...
+
     def mention(self, mention: Mention) -> bool:
         """Put a mention, one `version` above the stored one (0: none), among those that its notice gathers.
 

@@ -886,6 +886,12 @@ class DynamoStore:
         by_wake = sorted(tasks, key=lambda task: task.wake_at or 0)
         return DuePage(by_wake, None if is_whole else place_after(seen, place))
 
+    def latest_due(self, limit: int) -> list[Task]:
+        """See `Store.latest_due`."""
+        partitions = [str(shard) for shard in range(self._settings.shards)]
+        items = islice(self._merged("wake", partitions, None, limit, newest=True), limit)
+        return self._matching(map(_key, items), lambda task: not task.held and task.wake_at is not None)
+
     def _first(
         self, partitions: Sequence[str], within: Condition | None, limit: int, matches: Callable[[Task], bool]
     ) -> list[Task]:
@@ -1273,9 +1279,9 @@ class DynamoStore:
         """See `Store.recount`. It counts the rows of `PART` pages; of two who count the same, one is heard."""
         record = self._record("recount")
         under_way = from_json(Recount, record.text) if record else Recount()
-        if under_way.rests_until > now:
+        if ledger.rests(under_way, now):
             return False
-        counted = self._counted(under_way if under_way.place else ledger.begin(now))
+        counted = self._counted(under_way if ledger.goes_on(under_way, now) else ledger.begin(now))
         if not counted.place:
             found = self._found(counted, now, retention)
             self._table.put(Record("ledger", "checked", text=to_json(found)))

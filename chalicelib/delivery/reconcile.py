@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
+from chalicelib.clocks import is_ahead
 from chalicelib.delivery import target
 from chalicelib.enqueue import enqueue
 from chalicelib.errors import LostLease, NotFound, Unavailable
@@ -23,6 +24,9 @@ PAGE = 100
 
 AT_ONCE = 20
 """Tasks that are woken at the same time: each waits for the table and for the queue."""
+
+LATEST = 100
+"""Tasks at the far end of what is to be looked after that a pass looks at, for those of a clock that was ahead."""
 
 HELD_SHARE = 0.25
 """The share of a pass that is left for held tasks, however much is due."""
@@ -43,6 +47,7 @@ def reconcile(world: World, *, seconds: float) -> Woken:
     time of their own, whatever is due.
     """
     began = world.clock.now()
+    _rebase_latest(world)
     count, more = _wake_due(world, until=began + seconds * (1 - HELD_SHARE))
     _call_held(world, until=began + seconds)
     log.event("reconcile.ended", metrics={"ReconcilePasses": 1, "Woken": count}, woken=count, more=more)
@@ -58,6 +63,29 @@ def _wake_due(world: World, until: float) -> tuple[int, bool]:
         count += sum(_wake_page(world, page.tasks, until))
         place, more = page.place, page.place is not None
     return count, more
+
+
+def _rebase_latest(world: World) -> None:
+    """Of the tasks that are to be looked after last, take back those that a clock that was ahead has put there."""
+    now = world.clock.now()
+    try:
+        ahead = [it for it in world.store.latest_due(LATEST) if is_ahead(it.updated_at, now)]
+        all_at_once(ahead, lambda task: _rebase(world, task), most=AT_ONCE)
+    except Exception:  # noqa: BLE001 - what is due must not wait for it; it is logged, and tried again in a minute
+        log.failure("tasks.not_rebased")
+
+
+def _rebase(world: World, task: Task) -> None:
+    def rebased(it: Task) -> Task:
+        if it.held or it.wake_at is None or not is_ahead(it.updated_at, world.clock.now()):
+            raise _NotDueError
+        return life.rebase(it, now=world.clock.now())
+
+    try:
+        change(world.store, task, rebased)
+    except (_NotDueError, NotFound):
+        return
+    log.event("task.rebased", task_id=task.task_id, ahead=round(task.updated_at - world.clock.now()))
 
 
 def _call_held(world: World, until: float) -> None:
@@ -116,7 +144,9 @@ def _wake(world: World, task: Task) -> bool:
             raise _NotDueError
         if it.behind:
             return life.wait_on(it, now=now, grace=grace)
-        return life.watch(it) if life.is_owned(it, now) else life.wake(it, now=now, grace=grace)
+        if life.is_owned(it, now):
+            return life.watch(it, now=now, lease=world.settings.lease)
+        return life.wake(it, now=now, grace=grace)
 
     woken = change(world.store, task, look_after)
     if woken.behind:

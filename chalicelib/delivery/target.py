@@ -21,6 +21,7 @@ from chalicelib import life, log
 from chalicelib.announce import announce
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
+from chalicelib.clocks import is_ahead
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.enqueue import enqueue_all, parcel
 from chalicelib.errors import LostLease, NotFound, Unavailable
@@ -46,6 +47,9 @@ PUNCTUAL = 30
 
 ON_ITS_WAY = 30
 """Seconds for which a place is kept for a task that was released to it."""
+
+LONGEST_PLACE_SECONDS = 600
+"""Seconds for which a place is kept, at most: the longest lease, and what is spared beside it."""
 
 SPARE = 30
 """Seconds by which a place is kept for longer than the lease of the attempt that has it."""
@@ -98,6 +102,7 @@ def admit(
     target: Target, gate: Gate, *, who: str, turn: float | None, now: float, lease: float
 ) -> tuple[Gate, Admission]:
     """Whether `who`, to whom `turn` was promised, may make an attempt that ends within `lease` seconds."""
+    gate = sane(target, gate, now)
     if why := _shut(target, gate, who, now):
         return _waiting(gate, why)
     if target.rate_per_second is not None and (turn is None or now > turn + PUNCTUAL):
@@ -108,6 +113,23 @@ def admit(
         if at > now:
             return gate, Turn(at)
     return _enter(target, gate, {who: now + lease}, now), Go(not _is_in(gate, who, now))
+
+
+def sane(target: Target, gate: Gate, now: float) -> Gate:
+    """The gate without what only a clock that was ahead can have written: it would keep everybody out for long."""
+    inside = {who: until for who, until in gate.inside.items() if not is_ahead(until, now, LONGEST_PLACE_SECONDS)}
+    apart = 1 / target.rate_per_second if target.rate_per_second else 0
+    longest_open = target.breaker.open_seconds if target.breaker else 0
+    is_open = gate.open_until is not None and is_ahead(gate.open_until, now, longest_open)
+    is_probed = not is_ahead(gate.probe_until, now, LONGEST_PLACE_SECONDS)
+    return evolve(
+        gate,
+        inside=inside,
+        next_at=now if is_ahead(gate.next_at, now, AHEAD + apart) else gate.next_at,
+        open_until=now if is_open else gate.open_until,
+        probe=gate.probe if is_probed else "",
+        probe_until=gate.probe_until if is_probed else 0,
+    )
 
 
 def _waiting(gate: Gate, why: Held) -> tuple[Gate, Keep]:
@@ -165,6 +187,7 @@ class Moved(StrEnum):
 
 def leave(target: Target, gate: Gate, *, who: str, verdict: Verdict | None, now: float) -> tuple[Gate, Moved | None]:
     """The gate without `who`, whose attempt ended with `verdict` (None: there was none)."""
+    gate = sane(target, gate, now)
     places = _inside(gate, now)
     places.pop(who, None)
     left = evolve(gate, inside=places)
@@ -212,6 +235,7 @@ def closed(gate: Gate) -> Gate:
 
 def invite(target: Target, gate: Gate, whos: Sequence[str], *, now: float) -> tuple[Gate, dict[str, float]]:
     """As many of these as may go, in this order: who -> when. A place, the probe or a turn is kept for each."""
+    gate = sane(target, gate, now)
     others = [who for who in whos if not _is_in(gate, who, now)]
     turns = _turns(target, gate, now)
     guests = dict(zip(others[: _room(target, gate, now)], turns, strict=False))

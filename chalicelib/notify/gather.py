@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from chalicelib.clocks import is_ahead
 from chalicelib.notify import pace
 from chalicelib.notify.message import values_of
 from chalicelib.ports import Store, World
@@ -41,9 +42,14 @@ def join(world: World, channel: Channel | None, mention: Mention) -> Mention | N
     joined = evolve(
         mention,
         notice_id=desk.notice_id if desk else _alone(mention),
-        due_at=desk.due_at if desk else world.clock.now(),
+        due_at=_due_at(desk, channel, world.clock.now()) if desk and channel else world.clock.now(),
     )
     return joined if world.store.mention(joined) else None
+
+
+def _due_at(desk: Desk, channel: Channel, now: float) -> float:
+    """When what gathers at the desk is due: at once, where a clock that was ahead has said when."""
+    return now if is_ahead(desk.due_at, now, channel.gather) else desk.due_at
 
 
 def _alone(mention: Mention) -> str:
@@ -68,7 +74,7 @@ def _new_id(world: World) -> str:
 def settle(world: World, channel: Channel | None, mention: Mention) -> float:
     """Settle the notice that has gathered the mention, when its time has come: 0 when it is, else seconds to wait."""
     now = world.clock.now()
-    if mention.due_at > now:
+    if mention.due_at > now and not is_ahead(mention.due_at, now, channel.gather if channel else 0):
         return mention.due_at - now
     wait = 0 if mention.notice_id == _alone(mention) else _move_on(world, channel, mention, now)
     if not wait:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
+from chalicelib.clocks import is_ahead
 from chalicelib.consume import ComeBack, Finished, Outcome
 from chalicelib.errors import LostLease, NotFound, SendFailed
 from chalicelib.notify import channels, gather, pace
@@ -126,12 +127,21 @@ def _tell_all(world: World, mentions: list[Mention], known: Mapping[str, Channel
 
 def _tell_one(world: World, mention: Mention, channel: Channel | None) -> float | None:
     """Seconds until this is to be looked at again; None when the notice about it has ended."""
-    notice = world.store.notice(mention.notice_id) if mention.version else None
+    known = world.store.notice(mention.notice_id) if mention.version else None
+    notice = known and sane(known, world.clock.now())
     if notice and world.store.names(notice, mention):
         return _left(world, _try(world, notice, channel))
     if notice or not mention.version:
         return _join(world, evolve(mention, version=mention.version + 1), channel)
     return gather.settle(world, channel, mention) or _tell_one(world, mention, channel)
+
+
+def sane(notice: Notice, now: float) -> Notice:
+    """The notice without what only a clock that was ahead can have written. Pure."""
+    due_at = now if is_ahead(notice.due_at, now, pace.MAX_REST_SECONDS) else notice.due_at
+    return evolve(
+        notice, due_at=due_at, lease_until=0 if is_ahead(notice.lease_until, now, LEASE) else notice.lease_until
+    )
 
 
 def _join(world: World, mention: Mention, channel: Channel | None) -> float | None:

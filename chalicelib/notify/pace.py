@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from chalicelib.clocks import is_ahead
 from chalicelib.notify.channels import KINDS, Pace
 from chalicelib.ports import World
 from chalicelib.task import Channel, Robot, evolve
@@ -11,18 +12,30 @@ from chalicelib.task import Channel, Robot, evolve
 CONTESTED = 1
 """Seconds to come back after when others take their turns at the same robot just now."""
 
+MAX_REST_SECONDS = 9 * 3600
+"""Seconds for which a robot is left alone, at most: `notify.BUSY_MOST`, and half as much again by chance."""
+
 TRIES = 5
 """Writes that others may get before ours, until we come back later."""
 
 
 def wait_for(robot: Robot, pace: Pace, now: float) -> float:
     """Seconds until the robot may be told once more; 0 when it may be now. Pure."""
+    robot = sane(robot, pace, now)
     room_at = robot.busy_until - (pace.burst - 1) * pace.every
     return max(room_at - now, robot.rests_until - now, 0)
 
 
+def sane(robot: Robot, pace: Pace, now: float) -> Robot:
+    """The robot without what only a clock that was ahead can have written. Pure."""
+    is_busy = not is_ahead(robot.busy_until, now, pace.burst * pace.every)
+    rests = not is_ahead(robot.rests_until, now, MAX_REST_SECONDS)
+    return evolve(robot, busy_until=robot.busy_until if is_busy else 0, rests_until=robot.rests_until if rests else 0)
+
+
 def told(robot: Robot, pace: Pace, now: float) -> Robot:
     """The robot, told once more. Pure."""
+    robot = sane(robot, pace, now)
     return evolve(robot, version=robot.version + 1, busy_until=max(robot.busy_until, now) + pace.every)
 
 
@@ -49,7 +62,8 @@ def take(world: World, channel: Channel) -> float:
 
 def rest(world: World, channel: Channel, seconds: float) -> None:
     """Leave the robot alone for so long. Should others write at the same time, theirs will do."""
-    world.store.save_robot(resting(_robot(world, channel), world.clock.now() + seconds))
+    now = world.clock.now()
+    world.store.save_robot(resting(sane(_robot(world, channel), _pace(channel), now), now + seconds))
 
 
 def _pace(channel: Channel) -> Pace:

@@ -87,7 +87,11 @@ def release(it: Task, now: float) -> Task:
 
 
 def watch(it: Task, now: float) -> Task:
-    return life.watch(evolve(it, lease_until=now + LEASE))
+    return life.watch(evolve(it, lease_until=now + LEASE), now=now, lease=LEASE)
+
+
+def rebase(it: Task, now: float) -> Task:
+    return life.rebase(it, now=now)
 
 
 def wait_on(it: Task, now: float) -> Task:
@@ -106,7 +110,7 @@ def put_off(it: Task, now: float) -> Task:
     return life.put_off(it, it, now=now, grace=GRACE)
 
 
-LIVE = (wake, set_aside, put_off, hurry, hold, cancel)
+LIVE = (wake, set_aside, put_off, hurry, hold, cancel, rebase)
 CHAINS: tuple[tuple[Change, ...], ...] = (
     *((retry_later, change) for change in LIVE),
     *((retry_later, hold, release, change) for change in (wake, cancel, hold)),
