@@ -533,6 +533,8 @@ def _named_gate(row: tuple[str, str]) -> tuple[str, Gate]:
 class EmbeddedStore:
     """The port Store; see `ports.py` for what each method does."""
 
+    list_lag = 0
+
     def __init__(
         self,
         database: Database,

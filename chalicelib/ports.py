@@ -174,6 +174,11 @@ class AuditPage:
 class Store(Protocol):
     """The table: the truth about every task. Raises `Unavailable` when it cannot serve just now."""
 
+    @property
+    def list_lag(self) -> float:
+        """Seconds after which `page` knows of a change, though it may know at once; 0: it always does."""
+        ...
+
     def add(self, task: Task, audit: Audit | None = None) -> Task | None:
         """Store a new task in one conditional write. None when stored, else the task that has its id.
 

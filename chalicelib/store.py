@@ -139,6 +139,9 @@ SCHEDULED = "scheduled"
 READ_BATCH = 100
 """Keys of one BatchGetItem, at most."""
 
+INDEX_LAG = 60
+"""Seconds after which an index knows of a change. Most are there within one; there is no promise."""
+
 EXAMINED = READ_BATCH
 """Rows that one page of the list looks at, at most."""
 
@@ -639,6 +642,8 @@ class DynamoStore:
 
     `vault` has the master key that channels are encrypted under; without one there are none to be had.
     """
+
+    list_lag = INDEX_LAG
 
     def __init__(self, settings: Settings, vault: Vault | None = None) -> None:
         self._settings = settings

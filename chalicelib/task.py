@@ -562,9 +562,12 @@ class Resend:
     """One action that resends many tasks: those of `filter` (as submitted), `rate` of them a second; or those that
     were named one by one, and `filter` is empty.
 
-    `hand`: the ids of the tasks that it is at; `named`: the named ones that come after them; `cursor`: where the page
-    after those in hand begins in the list; `walked`: there is none. `next_at`: when the next task that it resends is
-    due, at the earliest. `actor` and `address`: who began it.
+    `hand`: the ids of the tasks that it is at, and `rounds` the round in which it found each of them; `named`: the
+    named ones that come after them; `cursor`: where the page after those in hand begins in the list; `walked`: there is
+    none. `next_at`: when the next task that it resends is due, at the earliest. `actor` and `address`: who began it.
+
+    Where a list lags, it is walked more than once: `walk` counts from 1, `walk_at` is the moment before which this one
+    does not begin, and `found` how many tasks it has found so far that those before it had not.
     """
 
     resend_id: str
@@ -579,6 +582,10 @@ class Resend:
     cursor: str | None = None
     walked: bool = False
     hand: tuple[str, ...] = ()
+    rounds: tuple[int, ...] = ()
+    walk: int = 1
+    walk_at: float = 0
+    found: int = 0
     named: tuple[str, ...] = ()
     next_at: float = 0
     resent: int = 0

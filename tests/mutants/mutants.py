@@ -245,8 +245,8 @@ SIMULATED = (
     Mutant(
         "a bulk resend takes tasks that have changed since it began",
         RESEND,
-        "task.updated_at <= resend.started_at and ",
-        "",
+        "it.round == round_ and it.is_final",
+        "it.is_final",
     ),
     Mutant(
         "a bulk resend is saved over what another has saved",

@@ -72,8 +72,16 @@ class TroubledStore(Troubled):
     """The port Store."""
 
     WRITES = frozenset({"add", "claim", "replace", "keep"})
-    LISTS = frozenset({"due", "gathered"})
+    LISTS = frozenset({"due", "gathered", "held", "latest_due"})
     """What may miss something: an index that lags, and mentions whose writer was cut off half-way."""
+
+    PAGES = frozenset({"page", "due_page"})
+    """The same, a page at a time."""
+
+    @property
+    def list_lag(self) -> float:
+        """The lists of the cloud lag."""
+        return 0 if self.stage.laptop else 60
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return partial(self._ask, name)
@@ -91,10 +99,15 @@ class TroubledStore(Troubled):
 
         answer = self._call(name, effect)
         if name in self.LISTS:
-            return [task for task in answer if not self.stage.faults.strikes(Fault.LAGGING)]
+            return self._lagging(answer)
+        if name in self.PAGES:
+            return replace(answer, tasks=self._lagging(answer.tasks))
         if name == "claim" and isinstance(answer, Task):
             self.stage.fibers.current().claim = (answer.task_id, answer.fence)
         return answer
+
+    def _lagging(self, tasks: Sequence[Any]) -> list[Any]:
+        return [task for task in tasks if not self.stage.faults.strikes(Fault.LAGGING)]
 
     def _seen(self, name: str, of: Any, answer: Any) -> None:
         """Let the witness see what the call has changed."""

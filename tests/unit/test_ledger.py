@@ -164,5 +164,6 @@ def test_a_sample_that_is_over_expires() -> None:
     """What the property above relies on."""
     begun = task(at=MIDNIGHT)
     owned = life.claim(begun, now=MIDNIGHT, lease=75)
-    over = life.exhausted(owned, attempt(owned), "no", now=MIDNIGHT, grace=600, retention=DAY)
+    owed = life.exhausted(owned, attempt(owned), "no", now=MIDNIGHT, grace=600, retention=DAY)
+    over = life.told(owed, now=MIDNIGHT, retention=DAY)
     assert over.expires_at == MIDNIGHT + DAY
