@@ -235,7 +235,8 @@ def _is_wanted(resend: Resend, task: Task) -> bool:
 
     Its change and the beginning are moments of two clocks. It is asked once: from then on the round decides.
     """
-    is_older = not is_ahead(task.updated_at, resend.started_at)
+    is_resent = task.round > 1 and task.round_started_at > resend.started_at
+    is_older = not is_resent and not is_ahead(task.updated_at, resend.started_at)
     return is_older and task.status in FINAL and query_of(resend.filter).matches(task)
 
 

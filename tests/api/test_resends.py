@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import life, show
-from chalicelib.delivery.resend import AHEAD, PAGE
-from chalicelib.ports import Outgoing, Reply
+from chalicelib.delivery.resend import AHEAD, PAGE, WALKS, _step
+from chalicelib.errors import Unavailable
+from chalicelib.ports import Outgoing, Page, Query, Reply
 from chalicelib.task import Status, Task, evolve
 from tests.cases import share
+from tests.contract import samples
 from tests.house import NOON, House, in_turn, reply
 from tests.unit.makers import request
 
@@ -378,3 +381,120 @@ def test_those_and_only_those_that_match_are_counted_and_resent(
     assert counts(look(house, begun["resend_id"])) == done(len(wanted))
     resent = {task.task_id for task in there if house.look(task.task_id)["round"] == 2}
     assert resent == wanted
+
+
+# ── whoever else is at it ────────────────────────────────────────────────────────────────────────
+
+
+def test_the_round_in_which_a_task_was_found_decides_whatever_any_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers are at the same page while the task is resent and cancelled by a process whose clock has stopped."""
+    monkeypatch.setattr("chalicelib.admin.FIRST_SECONDS", 0)
+    house, [task_id] = with_exhausted(1)
+    begun = start(house)
+    world = house.world
+    [it] = world.store.resends()
+    in_hand = _step(world, it)
+    assert in_hand is not None
+    assert (in_hand.hand, in_hand.rounds) == ((task_id,), (1,))
+    stopped = house.clock.at - 1
+    found = world.store.get(task_id)
+    assert found is not None
+    again = world.store.replace(found, life.resend(found, found.request, now=stopped, grace=600))
+    world.store.replace(again, life.cancel(again, now=stopped, retention=86_400))
+    house.pass_time(120)
+    assert counts(look(house, begun["resend_id"])) == done(0, passed_over=1)
+    assert house.look(task_id)["round"] == 2
+
+
+def test_tasks_that_were_exhausted_by_a_clock_that_is_a_little_ahead_are_resent() -> None:
+    house, task_ids = with_exhausted(2)
+    for task_id in task_ids:
+        found = house.world.store.get(task_id)
+        assert found is not None
+        house.world.store.replace(found, evolve(found, version=found.version + 1, updated_at=house.clock.at + 600))
+    begun = start(house, rate=1000)
+    house.pass_time(60)
+    assert counts(look(house, begun["resend_id"])) == done(2)
+
+
+def test_a_task_that_cannot_be_resent_just_now_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, [first, *others] = with_exhausted(3)
+    get = house.world.store.get
+
+    def troubled(task_id: str) -> Task | None:
+        if task_id == first:
+            raise Unavailable("not just now")
+        return get(task_id)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(house.world.store, "get", troubled)
+        begun = start(house, rate=1000)
+    [it] = house.world.store.resends()
+    assert (it.hand, it.rounds, it.resent) == ((first,), (1,), 2)
+    house.pass_time(120)
+    assert counts(look(house, begun["resend_id"])) == done(3)
+    assert {house.look(task_id)["round"] for task_id in (first, *others)} == {2}
+
+
+def test_a_bulk_resend_of_an_older_release_is_gone_on_with() -> None:
+    house, task_ids = with_exhausted(2)
+    old = samples.resend(
+        str(UUID(int=1)), at=house.clock.at, filter={"status": "exhausted"}, hand=tuple(task_ids), walked=True
+    )
+    assert house.world.store.save_resend(old)
+    house.pass_time(120)
+    assert counts(look(house, old.resend_id)) == done(2)
+
+
+# ── lists that lag ───────────────────────────────────────────────────────────────────────────────
+
+
+class Lagging:
+    """A store whose list of a status learns of a task only so many seconds after it was asked for it first."""
+
+    list_lag = 60
+
+    def __init__(self, house: House, lag: float) -> None:
+        self.house, self.store, self.known_at = house, house.world.store, house.clock.at + lag
+        self.walks = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def page(self, query: Query, cursor: str | None, limit: int) -> Page:
+        self.walks += cursor is None
+        found = self.store.page(query, cursor, limit)
+        return found if self.house.clock.at >= self.known_at else Page([], found.cursor)
+
+
+@pytest.mark.parametrize("lag", [30, 59, 110])
+def test_tasks_that_a_list_has_missed_are_found_by_a_later_walk(lag: float) -> None:
+    house, task_ids = with_exhausted(3)
+    store = Lagging(house, lag)
+    house.world = evolve(house.world, store=store)
+    begun = start(house, rate=1000)
+    assert look(house, begun["resend_id"])["status"] == "running"
+    house.pass_time(420)
+    assert counts(look(house, begun["resend_id"])) == done(3)
+    assert {house.look(task_id)["round"] for task_id in task_ids} == {2}
+
+
+def test_a_later_walk_resends_and_counts_nothing_twice() -> None:
+    house, task_ids = with_exhausted(2)
+    house.outside.answers[PARTNER] = in_turn(DOWN)
+    store = Lagging(house, 0)
+    house.world = evolve(house.world, store=store)
+    begun = start(house, rate=1000)
+    house.pass_time(420)
+    assert counts(look(house, begun["resend_id"])) == done(2)
+    assert {house.look(task_id)["round"] for task_id in task_ids} == {2}, "though they are exhausted again"
+    assert store.walks == WALKS
+
+
+def test_tasks_that_are_named_are_not_looked_for_in_a_list() -> None:
+    house, task_ids = with_exhausted(2)
+    store = Lagging(house, 10_000)
+    house.world = evolve(house.world, store=store)
+    begun = start(house, task_ids=task_ids, rate=1000)
+    house.pass_time(10)
+    assert (counts(look(house, begun["resend_id"])), store.walks) == (done(2), 0)
