@@ -8,8 +8,9 @@ import pytest
 
 from chalicelib import ledger, life
 from chalicelib.clocks import TOLERANCE_SECONDS, is_ahead
+from chalicelib.database_file import MEMORY
 from chalicelib.delivery.target import Go, Turn, admit, invite
-from chalicelib.embedded import MEMORY, open_embedded
+from chalicelib.embedded import open_embedded
 from chalicelib.ledger import DAY, Ledger, Recount
 from chalicelib.notify.channels import KINDS
 from chalicelib.notify.notify import sane

@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from chalicelib import life
+from chalicelib.database_file import MEMORY
 from chalicelib.delivery.reconcile import PAGE, reconcile
-from chalicelib.embedded import MEMORY, PASSED_OVER, EmbeddedStore, open_embedded
+from chalicelib.embedded import PASSED_OVER, EmbeddedStore, open_embedded
 from chalicelib.keyring import DerivedKeys
 from chalicelib.ports import Queue, World
 from chalicelib.settings import load

@@ -105,7 +105,7 @@ def test_turns_are_given_one_after_the_other_for_a_while_and_then_nobody_waits_i
 def test_a_turn_is_good_at_its_time_and_a_little_after_it_and_for_clocks_that_are_behind(
     late: float, good: bool
 ) -> None:
-    busy = Gate(next_at=NOON + 1000)
+    busy = Gate(next_at=NOON + 900)
     assert isinstance(ask(target(rate_per_second=1), busy, turn=NOON - late)[1], Go) is good
 
 
