@@ -49,8 +49,8 @@ BY_TEST = (
     Mutant(
         "a throttled robot is not left alone by the other notices",
         PACE,
-        "    world.store.save_robot(resting(_robot(world, channel), world.clock.now() + seconds))",
-        "    resting(_robot(world, channel), world.clock.now() + seconds)",
+        "    world.store.save_robot(resting(sane(_robot(world, channel), _pace(channel), now), now + seconds))",
+        "    resting(sane(_robot(world, channel), _pace(channel), now), now + seconds)",
         "tests/api/test_channels.py",
     ),
     Mutant(
@@ -99,8 +99,8 @@ BY_TEST = (
     Mutant(
         "SQLite: a restart leaves the slots of targets taken",
         EMBEDDED,
-        'evolve(from_json(Gate, text), inside={}, probe="", probe_until=0)',
-        "from_json(Gate, text)",
+        'evolve(gate, inside={}, probe="", probe_until=0)',
+        "gate",
         "tests/unit/test_embedded.py",
     ),
     # ── one adapter only: what DynamoDB is asked ──
@@ -157,9 +157,68 @@ BY_TEST = (
     Mutant(
         "DynamoDB: the copies of mentions are kept for ever",
         DYNAMO,
-        'Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=expires_at)',
+        'Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=copy_until)',
         'Record(f"notice#{mention.notice_id}", copy, text=text)',
         WIRE,
+    ),
+    # ── what is owed, and what lies beside a task ──
+    Mutant(
+        "an exhausted task expires though its notification is owed",
+        "chalicelib/life.py",
+        "        wakes=0,\n        expires_at=None,\n        place=task.place if",
+        "        wakes=0,\n        expires_at=int(now + retention),\n        place=task.place if",
+        "tests/unit/test_life.py",
+    ),
+    Mutant(
+        "SQLite: the sweep takes a task of an older release whose notification is owed",
+        EMBEDDED,
+        "WHERE expires_at <= ? AND wake_at IS NULL LIMIT ?",
+        "WHERE expires_at <= ? LIMIT ?",
+        "tests/unit/test_embedded.py",
+    ),
+    Mutant(
+        "DynamoDB: what belongs to a task that is called up expires",
+        DYNAMO,
+        "        if _outlives(task, called, self._settings):\n",
+        "        if False:\n",
+        "tests/contract/test_expiry.py",
+    ),
+    # ── one bad row, page or target ──
+    Mutant(
+        "the reconciler reads the first page again and again",
+        "chalicelib/delivery/reconcile.py",
+        "world.store.due_page(world.clock.now(), place, PAGE)",
+        "world.store.due_page(world.clock.now(), None, PAGE)",
+        "tests/unit/test_reconcile.py",
+    ),
+    Mutant(
+        "the targets always have their turns in the same order",
+        "chalicelib/delivery/target.py",
+        "first = world.random.randrange(len(names)) if names else 0",
+        "first = 0",
+        "tests/unit/test_reconcile.py",
+    ),
+    # ── a clock that was ahead ──
+    Mutant(
+        "a ledger check by a clock that was ahead counts",
+        "chalicelib/ledger.py",
+        "last.raised_since if is_of_the_future(last, now) else last.since",
+        "last.since",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a lease by a clock that was ahead stands",
+        "chalicelib/life.py",
+        "until = now + lease if is_ahead(task.lease_until, now, lease) else task.lease_until",
+        "until = task.lease_until",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a list that lags is walked once",
+        "chalicelib/delivery/resend.py",
+        "WALKS, MAX_WALKS = 3, 20",
+        "WALKS, MAX_WALKS = 1, 1",
+        "tests/api/test_resends.py",
     ),
     # ── the order of two effects ──
     Mutant(

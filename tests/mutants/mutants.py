@@ -166,8 +166,8 @@ SIMULATED = (
     Mutant(
         "a restart forgets what is owed",
         EMBEDDED,
-        "        _write_task(tx, task, evolve(task, lease_until=0))\n    for (text,)",
-        "        _write_task(tx, task, evolve(task, wake_at=None))\n    for (text,)",
+        "        _write_task(tx, task, evolve(task, lease_until=0))\n    leased =",
+        "        _write_task(tx, task, evolve(task, wake_at=None))\n    leased =",
     ),
     # ── told ──
     Mutant(
@@ -345,8 +345,8 @@ SIMULATED = (
     Mutant(
         "nobody calls held tasks whose call was lost",
         TARGET,
-        "            ring(world, target.name)\n\n\ndef release",
-        "            pass\n\n\ndef release",
+        "        if world.store.held(name, 1):\n            ring(world, name)",
+        "        if world.store.held(name, 1):\n            pass",
         "tests/api/test_targets.py",
     ),
     Mutant(
@@ -420,7 +420,7 @@ SIMULATED = (
         "or task.ticket != ticket:",
         "tests/contract/test_lines.py",
     ),
-    Mutant("nobody is called up", EMBEDDED, "    if not task.behind:\n        _first(tx, task.line, now)\n", ""),
+    Mutant("nobody is called up", EMBEDDED, "    if not task.behind:\n        _first(tx, task.line, now, grace)\n", ""),
     Mutant(
         "a cancelled task stays in its line",
         LIFE,

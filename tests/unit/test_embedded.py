@@ -840,3 +840,11 @@ def test_a_run_that_receives_again_is_busy_no_longer_with_what_it_had() -> None:
     for n in range(600):
         queues.send(Queue.TASKS, Message(f"t-{n}", 1), group="one")
     assert [len(queues.receive(Queue.TASKS, limit=10)) for _ in range(60)] == [10] * 60
+
+
+def test_an_owed_task_that_an_older_release_let_expire_is_not_swept(store: EmbeddedStore) -> None:
+    old = task(status=Status.EXHAUSTED, wake_at=NOW + 600, expires_at=int(NOW + DAY))
+    store.add(old)
+    assert store.sweep(NOW + 2 * DAY, 100) == 0
+    store.replace(old, life.told(old, now=NOW + 2 * DAY, retention=DAY))
+    assert store.sweep(NOW + 4 * DAY, 100) == 1
