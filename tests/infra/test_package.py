@@ -27,11 +27,11 @@ def test_the_zip_runs_by_itself(archive: Path, tmp_path: Path) -> None:
     program = """if True:
         import sys
         sys.path.insert(0, sys.argv[1])
-        import app, boto3, chalicelib.world, chalicelib.api, chalicelib.store, chalicelib.queues
+        import app, boto3, nacl.bindings, chalicelib.world, chalicelib.api, chalicelib.store, chalicelib.queues
         import chalicelib.delivery.deliver, chalicelib.delivery.reconcile, chalicelib.notify.notify, chalicelib.check
         for service in ("sqs", "dynamodb", "ssm", "sesv2"):
             boto3.client(service, region_name="eu-west-1")
-        ours = {module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ("app", "boto3")}
+        ours = {it.__file__ for name, it in sys.modules.items() if name.split(".")[0] in ("app", "boto3", "nacl")}
         assert all(file.startswith(sys.argv[1]) for file in ours), ours
     """
     # -S: nothing of our own environment helps out.
