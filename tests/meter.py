@@ -145,8 +145,9 @@ def metered(endpoint: str) -> Metered:
     """The product on tables and queues of its own at an emulator."""
     made = make(endpoint, prefix=str(uuid4()))
     settings = load({"KKBIDA_OPEN_API": "1", "KKBIDA_ENDPOINT": endpoint, **made})
-    store, queues, meter, house = DynamoStore(settings), SqsQueues(settings), Meter(), House()
-    keyring = DerivedKeys(store, MemoryVault(), StoppedClock())  # read once in some seconds, not once for each task
+    vault = MemoryVault()
+    store, queues, meter, house = DynamoStore(settings, vault), SqsQueues(settings), Meter(), House()
+    keyring = DerivedKeys(store, vault, StoppedClock())  # read once in some seconds, not once for each task
     house.world = replace(house.world, settings=settings, store=store, queues=queues, keyring=keyring)
     keyring.keys()
     meter.listen(store, queues)

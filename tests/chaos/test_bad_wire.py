@@ -19,6 +19,7 @@ from chalicelib.ports import Queue
 from chalicelib.queues import SqsQueues
 from chalicelib.settings import Settings
 from chalicelib.store import DynamoStore
+from chalicelib.vault import MemoryVault
 from tests.conftest import Lines
 from tests.contract import aws as emulated
 from tests.house import House, in_turn, reply
@@ -84,7 +85,9 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
         house = House()
         house.clock.at = time.time()  # the emulator removes what has expired
         house.outside.answers[PARTNER] = in_turn(reply(200, "ok"))
-        house.world = replace(house.world, settings=behind, store=DynamoStore(behind), queues=SqsQueues(behind))
+        house.world = replace(
+            house.world, settings=behind, store=DynamoStore(behind, MemoryVault()), queues=SqsQueues(behind)
+        )
         yield Far(house, between, settings)
 
 
