@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib import life, log, operators, show, submission
+from chalicelib import life, log, operators, show, submission, user_names
 from chalicelib.at_once import all_at_once
 from chalicelib.auth import Identity, entry, operator_named
 from chalicelib.change import change
@@ -611,10 +611,12 @@ _ROLE = Text(choices=tuple(Role))
 _PASSWORD = Text(most=operators.MOST_PASSWORD)
 _CHOSEN = f"{operators.LEAST_PASSWORD} characters at least, {operators.MOST_PASSWORD} bytes at most."
 
+_NAMED = "Letters of one script, digits, `.`, `-`, `_`, `@`. It is stored in NFKC and in lower case."
+
 OPERATOR = Record(
     name="NewOperator",
     fields={
-        "name": Field(Text(least=1, most=operators.MOST_NAME), "Letters, digits, `.`, `-`, `_`, `@`.", required=True),
+        "name": Field(Text(least=1, most=operators.MOST_NAME), _NAMED, required=True),
         "role": Field(_ROLE, "What it may do.", required=True),
         "password": Field(_PASSWORD, _CHOSEN, required=True),
     },
@@ -640,8 +642,8 @@ def create_operator(world: World, who: Identity, submitted: Json) -> Operator:
     new = _operator(world, who, submitted)
 
     def beside(roster: Roster) -> Decided:
-        if roster.find(new.name) is not None:
-            raise NameTaken(f"There is an operator {new.name}.")
+        if there := user_names.twin(roster.operators, new.name):
+            raise NameTaken(f"There is an operator {there.name}, whose name looks the same.")
         if len(roster.operators) >= MOST_OPERATORS:
             raise TooMany(f"There are {MOST_OPERATORS} operators; remove those that are no longer there.")
         return new, entry(world, who, "create-operator", operator_named(new.name), {"role": new.role})
@@ -652,9 +654,9 @@ def create_operator(world: World, who: Identity, submitted: Json) -> Operator:
 
 
 def _operator(world: World, who: Identity, submitted: Mapping[str, Json]) -> Operator:
-    name, now = submitted["name"], world.clock.now()
-    if not operators.is_name(name):
-        raise InvalidRequest(faults=(Fault("/name", "must have letters, digits, `.`, `-`, `_` and `@` only"),))
+    name, now = user_names.normalised(submitted["name"]), world.clock.now()
+    if fault := user_names.name_fault(name):
+        raise InvalidRequest(faults=(Fault("/name", fault),))
     return Operator(
         name=name,
         role=Role(submitted["role"]),
@@ -691,7 +693,7 @@ def change_operator(world: World, who: Identity, name: str, submitted: Json) -> 
         after = evolve(there, **new)
         _require_admin(roster, there, after)
         told = changes(_among(given, there), _among(given, after), _unless_password)
-        return after, entry(world, who, "change-operator", operator_named(name), told)
+        return after, entry(world, who, "change-operator", operator_named(there.name), told)
 
     saved = save_operator(world, changed)
     log.event("operator.changed", operator=name, changed=sorted(given), actor=who.name)
@@ -720,15 +722,15 @@ def remove_operator(world: World, who: Identity, name: str) -> None:
         roster = world.store.roster()
         there = _find_operator(roster, name)
         _require_admin(roster, there, None)
-        audit = entry(world, who, "remove-operator", operator_named(name), {"role": there.role})
-        if world.store.remove_operator(name, roster.version + 1, audit):
+        audit = entry(world, who, "remove-operator", operator_named(there.name), {"role": there.role})
+        if world.store.remove_operator(there.name, roster.version + 1, audit):
             break
     log.event("operator.removed", operator=name, actor=who.name)
 
 
 def _find_operator(roster: Roster, name: str) -> Operator:
     """The operator of that name; raises NotFound."""
-    there = roster.find(name)
+    there = user_names.find(roster.operators, name)
     if there is None:
         raise NotFound(f"There is no operator {name[:80]}.")
     return there

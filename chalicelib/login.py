@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib import lockout, log, operators
+from chalicelib import lockout, log, operators, user_names
 from chalicelib.admin import Decided, new_password, save_operator
 from chalicelib.auth import Identity, cookies_of, entry, note_refusal, operator_named
 from chalicelib.call import Call
@@ -38,10 +38,10 @@ class Opened:
 
 def login(world: World, call: Call, name: str, password: str) -> Opened:
     """Begin a session. Raises LoginFailed or LockedOut."""
-    operator = world.store.operator(name) if operators.is_name(name) else None
+    operator = _find(world, name)
     _require_right(world, call, name, operator, password=password, action="login")
     assert operator is not None, "the password is right"
-    log.event("login.done", metrics={"Logins": 1}, operator=name, address=call.address)
+    log.event("login.done", metrics={"Logins": 1}, operator=operator.name, address=call.address)
     return open_session(world, operator, call, "login")
 
 
@@ -102,6 +102,14 @@ def _require_right(
         lockout.forgive(world, counts)
 
 
+def _find(world: World, name: str) -> Operator | None:
+    """The operator of that name, as it is stored or normalised; all are read only for names of before that rule."""
+    for spelling in dict.fromkeys((name, user_names.normalised(name))):
+        if operators.is_name(spelling) and (found := world.store.operator(spelling)):
+            return found
+    return user_names.find(world.store.roster().operators, name) if operators.is_name(name) else None
+
+
 def _is_right(operator: Operator | None, password: str) -> bool:
     """Whether it is the operator's password. It takes as long when there is no such operator, or it is disabled."""
     right = operators.is_password(password, operator.password if operator else operators.nobodys_password())
@@ -116,7 +124,10 @@ def _counts(call: Call, name: str, operator: Operator | None) -> Counts:
     mark = cookies_of(call).get(DEVICE, "")
     if operator is not None and operators.is_mark(operator, mark):
         return [(f"device:{digest(mark)}", BY_NAME)]
-    return [(f"name:{digest(name)}", BY_NAME), (f"address:{network_of(call.address)}", BY_ADDRESS)]
+    return [
+        (f"name:{digest(user_names.normalised(name))}", BY_NAME),
+        (f"address:{network_of(call.address)}", BY_ADDRESS),
+    ]
 
 
 def _failed(world: World, call: Call, operator: Operator | None, counts: Counts, action: str) -> LoginFailed:

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib import operators
 from chalicelib.api import ROUTES
+from chalicelib.auth import NOBODY, entry
 from chalicelib.keyring import FRESH
 from chalicelib.task import RIGHTS, Right, Role, Roster, Session, evolve
 from tests.api.test_callers import Here
@@ -107,7 +108,6 @@ def test_the_cookies_are_secure_wherever_browsers_come_by_https(house: House, ch
         ("root", ""),
         ("root", PASSWORD + " "),
         ("root", PASSWORD.upper()),
-        ("Root", PASSWORD),
         ("nobody", PASSWORD),
         ("ro ot", PASSWORD),
         ("channels", PASSWORD),
@@ -120,6 +120,34 @@ def test_a_wrong_name_and_a_wrong_password_are_told_apart_by_nobody(house: House
     status, problem = browser.log_in(name, password)
     assert (status, problem["code"], problem["detail"]) == (401, "login_failed", "The name or the password is wrong.")
     assert (browser.cookies, browser.headers, code(wrong)) == ({}, right, "unauthorized")
+
+
+@pytest.mark.parametrize("name", ["root", "Root", "ROOT", "ｒｏｏｔ"])
+def test_a_login_is_normalised_as_the_name_is(house: House, name: str) -> None:
+    browser = logged_in(house, name)
+    assert browser.ask("me")[1]["name"] == "operator:root"
+
+
+def test_a_name_of_before_the_rules_logs_in_as_it_is_written(house: House) -> None:
+    there = house.world.store.operator("root")
+    assert there is not None
+    roster = house.world.store.roster()
+    made = entry(house.world, NOBODY, "create-operator", "operator:Li雷")
+    assert house.world.store.save_operator(evolve(there, name="Li雷"), roster.version + 1, made)
+    for name in ("Li雷", "li雷"):
+        assert logged_in(house, name).ask("me")[1]["name"] == "operator:Li雷"
+    assert logged_in(house).ask("change_operator", {"role": "viewer"}, name="Li雷")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["ROOT", "ｒｏｏｔ", "r00t", "root"])
+def test_no_second_user_has_a_name_that_looks_the_same(admin: Browser, name: str) -> None:
+    answer = admin.ask("create_operator", {"name": name, "role": "viewer", "password": NEW})
+    assert (answer[0], code(answer)) == (409, "name_taken")
+
+
+def test_all_spellings_of_a_name_share_one_count(house: House) -> None:
+    spellings = ("root", "Root", "ROOT", "rOOt", "ｒoot", "roOt")
+    assert [fail(Browser(house), 1, name)[0] for name in spellings] == [401] * 5 + [429]
 
 
 def test_an_unknown_name_costs_the_same_hash(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ NAMED = {"reason", "because"}
 
 TELL = {
     *("broken_rules", "_broken_regex", "_broken_json", "_bad_status", "_bad_code", "_not_ok"),
-    *("_unlisted", "all_used", "password_fault", "template_faults", "_json_faults", "forbidden"),
+    *("_unlisted", "all_used", "password_fault", "name_fault", "template_faults", "_json_faults", "forbidden"),
     *(
         "unexpected_status",
         "certificate_failure",
