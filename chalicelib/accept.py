@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib import life, log, submission
+from chalicelib import json_text, life, log, submission
 from chalicelib.at_once import all_at_once
 from chalicelib.changes import made
 from chalicelib.enqueue import enqueue, enqueue_all, parcel, wait_of
@@ -102,11 +102,12 @@ def _store(world: World, given: Json, shape: Record, *, by: Submitter, key: str 
     now, submitted = world.clock.now(), _coming_from(by.source_app, given)
     request = submission.read(submitted, world.settings, world.http, now, shape=shape)
     due_at = submission.due_at(submitted, now)
+    content = {name: value for name, value in submitted.items() if name != "idempotency_key"}
     task = life.begin(
         request,
         task_id=_task_id(world, by.caller, key),
         caller=by.caller,
-        digest=digest({name: value for name, value in submitted.items() if name != "idempotency_key"}),
+        digest=digest(content),
         now=now,
         grace=world.settings.grace,
         due_at=due_at,
@@ -114,7 +115,7 @@ def _store(world: World, given: Json, shape: Record, *, by: Submitter, key: str 
     )
     known = world.store.add(task, _audit(task, by))
     if known is not None:
-        return _recognised(known, task.digest, key)
+        return _recognised(known, content, key)
     log.event("task.accepted", task_id=task.task_id, target=request.target)
     return task if request.ordering_key is None else world.store.get(task.task_id) or task
 
@@ -135,8 +136,8 @@ def _audit(task: Task, by: Submitter) -> Audit | None:
     )
 
 
-def _recognised(known: Task, digest: str, key: str | None) -> Task:
-    if known.digest != digest:
+def _recognised(known: Task, content: Json, key: str | None) -> Task:
+    if not is_content_of(known, content):
         raise IdempotencyConflict(f'Idempotency-Key "{key}" was used for task {known.task_id} with other content.')
     return known
 
@@ -157,10 +158,29 @@ def _task_id(world: World, caller: str, key: str | None) -> str:
     return str(uuid.UUID(bytes=hashlib.sha256(seed).digest()[:16], version=5))
 
 
+DIGEST = "2."
+"""The beginning of a digest that covers the text of numbers and of the body."""
+
+
 def digest(submitted: Json) -> str:
-    """32 hex digits that two submissions share only when their content is the same."""
-    text = json.dumps(submitted, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    """32 characters that two submissions share only when their content is the same.
+
+    The body counts byte for byte, as it is delivered; elsewhere the text of numbers counts, and the order of members
+    and the blanks between them do not.
+    """
+    return DIGEST + _hash(json_text.canonical(submitted))[:30]
+
+
+def is_content_of(known: Task, submitted: Json) -> bool:
+    """Whether a task was accepted with this content. Of one from before `DIGEST`, numbers were rounded to doubles."""
+    if known.digest.startswith(DIGEST):
+        return known.digest == digest(submitted)
+    rounded = json.dumps(json_text.as_doubles(submitted), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return known.digest == _hash(rounded)[:32]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _enqueue_all(world: World, tasks: Sequence[Task]) -> None:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib import accept, admin, importing, log, login, operators, predecessor, show
+from chalicelib import accept, admin, importing, json_text, log, login, operators, predecessor, show
 from chalicelib.accept import Submitter
 from chalicelib.auth import COOKIE, NOBODY, Identity, admit, identify, identify_by_name, names_itself, note_refusal
 from chalicelib.call import Call
@@ -95,7 +94,7 @@ class Answer:
         """The body as it goes on the wire."""
         if self.content_type == TEXT:
             return str(self.body)
-        return "" if self.body is None else json.dumps(self.body, ensure_ascii=False)
+        return "" if self.body is None else json_text.dumps(self.body)
 
 
 View = Callable[[World, Identity, Asked], Answer]
@@ -189,7 +188,7 @@ def _body(route: Route, call: Call) -> Json:
     media_type = call.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"The body is {media_type[:80] or 'of no type'}; send application/json.")
-    return parse(call.body)
+    return parse(call.body, route.takes)
 
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────

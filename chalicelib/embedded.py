@@ -51,7 +51,7 @@ from chalicelib.ports import (
     encode,
     place_after,
 )
-from chalicelib.records import MOST_CURSOR, Record, dumps, from_json, pack, readable, to_json, unpack
+from chalicelib.records import MOST_CURSOR, Record, dumps, from_json, pack, packed_request, readable, to_json, unpack
 from chalicelib.sealing import Sealer, key_of_row
 from chalicelib.settings import Settings
 from chalicelib.task import (
@@ -895,7 +895,7 @@ def _due_page(connection: sqlite3.Connection, now: float, place: DuePlace | None
 
 def _task(row: TaskRow) -> Task:
     """The task in a row."""
-    return unpack(Task, {**json.loads(row[0]), "request": json.loads(row[1])})
+    return unpack(Task, {**json.loads(row[0]), "request": packed_request(row[1])})
 
 
 def _readable(rows: Iterable[TaskRow]) -> Iterator[Task]:

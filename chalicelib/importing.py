@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chalicelib import life, log, predecessor, submission
-from chalicelib.accept import digest
+from chalicelib.accept import digest, is_content_of
 from chalicelib.at_once import all_at_once
 from chalicelib.auth import Identity, entry
 from chalicelib.enqueue import enqueue
@@ -77,7 +77,7 @@ def _bring(world: World, who: Identity, row: Json, *, dry_run: bool) -> Brought:
     attempts = predecessor.attempts_of(row, world.settings.keep_limit)
     task = _task(world, who, row, attempts)
     known = world.store.get(task.task_id) if dry_run else world.store.add(task, _audit(world, who, task))
-    if known is not None and known.digest != task.digest:
+    if known is not None and not is_content_of(known, row):
         raise IdempotencyConflict(f"Task {task.task_id} is here already, and its row was another one then.")
     if not dry_run:
         _finish(world, task, attempts, known)

@@ -7,13 +7,15 @@ field was added since. A key that no field has is passed over, so that a newer r
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from chalicelib import log
+from chalicelib import json_text, log
+from chalicelib.json_text import JsonText
 from chalicelib.ledger import Ledger, Recount
 from chalicelib.task import (
     Attempt,
@@ -98,7 +100,17 @@ def to_json(record: Record) -> str:
 
 def from_json(kind: type[R], text: str) -> R:
     """The record that `to_json` made `text` of."""
-    return unpack(kind, json.loads(text))
+    return unpack(kind, packed_request(text) if kind is Request else json.loads(text))
+
+
+def packed_request(text: str) -> dict[str, Json]:
+    """What `pack` made of a Request, from its text. A body that is no string has the text that stands there."""
+    packed: dict[str, Json] = json_text.loads(text)
+    if not isinstance(packed.get("body"), str | None):
+        packed["body"] = next(
+            JsonText(text[start:end]) for name, start, end in json_text.members(text) if name == "body"
+        )
+    return packed
 
 
 def readable(read: Callable[[A], B], rows: Iterable[tuple[str, A]]) -> Iterator[B]:
@@ -118,19 +130,18 @@ def readable(read: Callable[[A], B], rows: Iterable[tuple[str, A]]) -> Iterator[
 def dumps(value: Json) -> str:
     """Compact JSON that can be stored as UTF-8; it reads back as the very same value.
 
-    Text stays as it is (three bytes for a Chinese character, not six), unless it holds half a surrogate
-    pair, which JSON allows and UTF-8 does not: then all that is not ASCII is escaped.
+    Text stays as it is (three bytes for a Chinese character, not six), but for halves of surrogate pairs, which JSON
+    allows and UTF-8 does not: these are escaped. They can stand in strings only.
     """
-    text = _PLAIN.encode(value)
+    text = json_text.dumps(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _ESCAPED.encode(value)
+        return _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     return text
 
 
-_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_ESCAPED = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 # ── how each field is written and read, worked out once from its type ────────────────────────────

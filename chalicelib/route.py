@@ -155,7 +155,7 @@ def _value(shape: Shape, text: str) -> Json:
     if isinstance(shape, Time):
         return text.replace(" ", "+")  # a + that was not percent-encoded
     try:
-        return text if isinstance(shape, Text) else parse(escaped(text).encode())
+        return text if isinstance(shape, Text) else parse(escaped(text).encode(), shape)
     except InvalidRequest:
         return text
 

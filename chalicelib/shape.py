@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from math import inf, isfinite
 from typing import Any, Protocol
 
+from chalicelib import json_text
 from chalicelib.errors import Fault, InvalidRequest
+from chalicelib.json_text import JsonText
 from chalicelib.task import Json
 
 Schema = dict[str, Json]
@@ -52,7 +54,8 @@ def child(pointer: str, key: str | int) -> str:
 
 def name_of(value: Json) -> str:
     """What JSON calls the type of a value."""
-    names = {str: "a string", bool: "true or false", int: "a number", float: "a number", dict: "an object"}
+    numbers = dict.fromkeys((int, float, JsonText), "a number")
+    names = {str: "a string", bool: "true or false", dict: "an object", **numbers}
     return "null" if value is None else names.get(type(value), "a list")
 
 
@@ -92,6 +95,11 @@ class Anything:
     def schema(self) -> Schema:
         """As JSON Schema."""
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class AsWritten(Anything):
+    """Any JSON value. One that is no string and not null is taken as its text (`JsonText`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +243,7 @@ class Number:
         """Wrong type or out of range."""
         wanted = "a whole number" if self.whole else "a number"
         if type(value) is not int and (self.whole or type(value) is not float):
-            yield Fault(pointer, f"must be {wanted}, not {json.dumps(value)[:40]}")
+            yield Fault(pointer, f"must be {wanted}, not {json_text.dumps(value)[:40]}")
         elif not self.least <= value <= self.most:
             yield Fault(pointer, f"must be from {self.least:,} to {self.most:,}")
 
@@ -419,21 +427,23 @@ def _object(name: str, members: Mapping[str, Field], required: list[str]) -> Sch
     }
 
 
-def parse(raw: bytes) -> Any:
-    """The JSON value in `raw`. Raises InvalidRequest for what is not JSON (RFC 8259) in UTF-8.
+def parse(raw: bytes, shape: Shape | None = None) -> Any:
+    """The JSON value in `raw`, as `shape` takes it. Raises InvalidRequest for what is not JSON (RFC 8259) in UTF-8.
 
-    Refused too, because they would not come out as they went in: a name twice in one object,
-    numbers that no double holds, halves of surrogate pairs, nesting deeper than `MOST_DEPTH`.
+    A number is an int or a float where the shape is a `Number`; elsewhere one that Python would write in another way
+    is a `JsonText`, and so is what is `AsWritten`. Refused, because they mean something else to every reader: a name
+    twice in one object, numbers beyond all doubles, halves of surrogate pairs, nesting deeper than `MOST_DEPTH`.
     """
     try:
+        text = raw.decode()
         value = json.loads(
-            raw.decode(),
+            text,
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_float=_finite,
             parse_int=_whole,
         )
-        json.dumps(value, ensure_ascii=False).encode()
+        json_text.dumps(value).encode()
     except UnicodeDecodeError as error:
         raise InvalidRequest(faults=(Fault("", f"is not valid UTF-8 at byte {error.start}"),)) from error
     except UnicodeEncodeError as error:
@@ -446,6 +456,25 @@ def parse(raw: bytes) -> Any:
         raise InvalidRequest(faults=(Fault("", detail),)) from error
     if too_deep(value):
         raise InvalidRequest(faults=(Fault("", _TOO_DEEP),))
+    return value if shape is None else _taken(shape, value, text, 0)
+
+
+def _taken(shape: Shape, value: Json, text: str, at: int) -> Json:  # noqa: PLR0911 - one for each shape
+    """The value at `at` in the text, as the shape takes it. Where the value has not the shape, it stays."""
+    if isinstance(shape, Number) and isinstance(value, JsonText):
+        return 0 if value.text == "-0" else float(value.text)
+    if isinstance(shape, AsWritten) and not isinstance(value, str | None):
+        return JsonText(text[at : json_text.end(text, at)])
+    if isinstance(shape, OrNull):
+        return _taken(shape.shape, value, text, at)
+    if isinstance(shape, Record) and isinstance(value, dict):
+        found = ((name, start) for name, start, _ in json_text.members(text, at) if name in shape.fields)
+        return {**value, **{name: _taken(shape.fields[name].shape, value[name], text, start) for name, start in found}}
+    if isinstance(shape, ListOf) and isinstance(value, list):
+        starts_of_items = (start for start, _ in json_text.items(text, at))
+        return [_taken(shape.shape, item, text, start) for item, start in zip(value, starts_of_items, strict=True)]
+    if isinstance(shape, MapOf) and isinstance(value, dict):
+        return {name: _taken(shape.shape, item, text, at) for name, item in value.items()}
     return value
 
 
@@ -490,18 +519,16 @@ def _no_constant(text: str) -> Json:
     raise ValueError(f"{text} is no JSON number")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
+def _finite(text: str) -> Json:
+    if not isfinite(float(text)):
         raise ValueError(f"the number {text[:40]} is too large")
-    return number
+    return json_text.number(text)
 
 
-MOST_DIGITS = 4300
-"""Digits of a whole number, at most: Python reads no more, so that nobody keeps it busy with them."""
+MOST_DIGITS = json_text.MAX_DIGITS
 
 
-def _whole(text: str) -> int:
+def _whole(text: str) -> Json:
     if len(text) > MOST_DIGITS:
         raise ValueError(f"a number of {len(text)} digits is too long; at most {MOST_DIGITS} are read")
-    return int(text)
+    return json_text.whole_number(text)

@@ -16,7 +16,7 @@ from chalicelib.ports import Http
 from chalicelib.presets import PRESETS
 from chalicelib.records import to_json
 from chalicelib.settings import Settings
-from chalicelib.shape import Anything, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
+from chalicelib.shape import Anything, AsWritten, Field, ListOf, MapOf, Number, Record, Text, Time, child, seconds
 from chalicelib.show import HIDDEN, is_secret
 from chalicelib.task import CONTINUE, HOLD, Expectation, Json, Policy, Request, evolve, target_of
 from chalicelib.url import parse_url
@@ -84,7 +84,7 @@ TASK_FIELDS: Mapping[str, Field] = {
         shape=MapOf(shape=Anything(), most=1000, longest=1000),
         help="The query of a GET, HEAD or DELETE or beside a body; else the body.",
     ),
-    "body": Field(shape=Anything(), help="A string is sent as it is, any other value as JSON."),
+    "body": Field(shape=AsWritten(), help="A string is sent as it is, any other value as the JSON that stands here."),
     "content_type": Field(
         shape=Text(least=1, most=200), help="Of the body; unless said, text/plain for a string, else application/json."
     ),

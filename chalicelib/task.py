@@ -16,11 +16,14 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib import json_text
 from chalicelib.errors import Kind
+from chalicelib.json_text import JsonText
 from chalicelib.url import DEFAULT_PORTS
 
 Json = Any
-"""What `json.loads` makes: dict, list, str, int, float, bool or None."""
+"""What `json_text.loads` makes: dict, list, str, int, float, bool, None or, for a number that Python would write in
+another way, `JsonText`."""
 
 evolve = replace
 
@@ -107,7 +110,8 @@ CONTINUE, HOLD = "continue", "hold"
 class Request:
     """The HTTP request that must arrive, with what counts as arrived and how to retry: as submitted.
 
-    `body`: a string is sent as it is (UTF-8), any other JSON value as JSON; None means no body.
+    `body`: a string is sent as it is (UTF-8); a `JsonText` is JSON as it was submitted; None means no body. Any other
+    JSON value becomes its text.
     `params`: the query of a GET, HEAD or DELETE or beside a body; else the body itself.
     `timeout`: seconds that one attempt may last in all.
     `ordering_key`: tasks of one caller that have the same are delivered one after another.
@@ -128,6 +132,11 @@ class Request:
     labels: Mapping[str, str] = field(default_factory=dict)
     ordering_key: str | None = None
     on_exhausted: str = CONTINUE
+
+    def __post_init__(self) -> None:
+        """What is delivered is a text: two requests with the same text are equal."""
+        if not isinstance(self.body, str | JsonText | None):
+            object.__setattr__(self, "body", JsonText(json_text.dumps(self.body)))
 
     @property
     def target(self) -> str:

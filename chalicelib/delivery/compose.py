@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-from chalicelib import __version__
+from chalicelib import __version__, json_text
 from chalicelib.ports import Outgoing
 from chalicelib.signing import sign
 from chalicelib.task import Json, Request, Task
@@ -76,11 +75,7 @@ def _as_text(value: Json) -> str | list[str]:
 def _one_as_text(value: Json) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else _as_json(value)
-
-
-def _as_json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value if isinstance(value, str) else json_text.dumps(value)
 
 
 def _body(request: Request) -> tuple[bytes | None, str | None]:
@@ -88,9 +83,9 @@ def _body(request: Request) -> tuple[bytes | None, str | None]:
     if isinstance(request.body, str):
         return request.body.encode(), request.content_type or "text/plain; charset=utf-8"
     if request.body is not None:
-        return _as_json(request.body).encode(), request.content_type or "application/json"
+        return json_text.dumps(request.body).encode(), request.content_type or "application/json"
     if not request.params or _params_are_query(request):
         return None, request.content_type
     if (request.content_type or "").lower().startswith(FORM):
         return _encoded(request.params).encode(), request.content_type
-    return _as_json(request.params).encode(), request.content_type or "application/json"
+    return json_text.dumps(request.params).encode(), request.content_type or "application/json"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
+from chalicelib import json_text
 from chalicelib.charset import decode
 from chalicelib.delivery.regex_search import is_found
 from chalicelib.errors import Kind, SendFailed
 from chalicelib.expect import REGEX_SECONDS, json_path, status_matches, unexpected_status
+from chalicelib.json_text import JsonText
 from chalicelib.ports import Reply
 from chalicelib.shape import escaped, too_deep
 from chalicelib.task import Expectation, Json, Verdict
@@ -72,7 +74,7 @@ def excerpt(reply: Reply, limit: int) -> tuple[str, int]:
 
 
 def _quoted(value: Json) -> str:
-    text = escaped(json.dumps(value, ensure_ascii=False))
+    text = escaped(json_text.dumps(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
@@ -88,7 +90,7 @@ def _broken_regex(pattern: str, text: str) -> Iterator[str]:
 
 def _broken_json(wanted: Mapping[str, Json], text: str) -> Iterator[str]:
     try:
-        document = json.loads(text)
+        document = json_text.loads(text)
     except (ValueError, RecursionError):
         yield f"body is not JSON, so {next(iter(wanted))} cannot be looked up"
         return
@@ -115,11 +117,25 @@ def _look_up(document: Json, path: str) -> Json:
 
 
 def same(one: Json, other: Json) -> bool:
-    """Equality as JSON has it: 1 is 1.0, and true is not 1."""
+    """Equality as JSON has it: 1 is 1.0 and 1.00, true is not 1, and no number is rounded."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, _NUMBERS) and isinstance(other, _NUMBERS):
+        return _decimal(one) == _decimal(other)
     return bool(one == other)
+
+
+_NUMBERS = (int, float, JsonText)
+
+
+def _decimal(number: float | JsonText) -> Decimal | str:
+    """The number itself; as its text, where its exponent is beyond all decimals."""
+    text = number.text if isinstance(number, JsonText) else repr(number)
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text

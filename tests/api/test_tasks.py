@@ -107,12 +107,12 @@ def test_the_largest_body_that_is_taken_arrives_whole() -> None:
     assert (sent.body or b"").decode() == text
 
 
-def test_a_request_that_grows_beyond_what_can_be_stored_is_refused_with_413() -> None:
+def test_a_request_of_a_batch_that_cannot_be_stored_is_refused_with_413() -> None:
     house = House()
-    raw = b'{"url":"%s","body":[%s]}' % (PARTNER.encode(), b",".join([b"1e15"] * 50_000))
-    assert len(raw) < 262_144
-    status, problem = house.call("submit", raw=raw)
-    assert (status, problem["code"]) == (413, "too_large")
+    raw = b'{"tasks":[{"url":"%s","body":[%s]}]}' % (PARTNER.encode(), b",".join([b"1e15"] * 80_000))
+    status, told = house.call("submit_batch", raw=raw)
+    (result,) = told["results"]
+    assert (status, result["status"], result["problem"]["code"]) == (207, 413, "too_large")
     assert nothing_is_stored(house)
 
 

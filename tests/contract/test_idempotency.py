@@ -5,6 +5,7 @@ The whole way from the API to the store; the queues and the world outside are th
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +67,7 @@ def check_it_is_all_there_is(store_backend: StoreBackend, house: House, task: Ta
     """It is the only task, counted once, and made of no more records than one that nobody contended for."""
     assert accepted(store_backend) == 1
     assert list(house.world.store.page(Query(), None, 10).tasks) == [task]
-    status, alone = submit(house, task.request.body, "nobody else's")
+    status, alone = submit(house, json.loads(task.request.body.text), "nobody else's")
     assert status == 202
     assert store_backend.records(task.task_id) == store_backend.records(alone["task_id"])
 
@@ -131,7 +132,7 @@ def test_a_key_names_what_was_submitted_and_not_what_a_resend_made_of_it(house: 
     status, task = submit(house, LARGE)
     assert (status, task["task_id"], task["round"]) == (202, task_id, 2)
     assert stored(house, task_id) == resent
-    assert resent.request.body["order"] == 43
+    assert json.loads(resent.request.body.text)["order"] == 43
 
 
 def test_a_key_is_free_again_once_its_task_is_gone(store_backend: StoreBackend, house: House) -> None:
@@ -188,7 +189,7 @@ def test_of_many_who_submit_two_contents_under_one_key_one_content_wins(
     answers = at_once(8, lambda number: submit(house, contents[number % 2]))
     [task_id] = {task["task_id"] for status, task in answers if status == 202}
     task = stored(house, task_id)
-    winner = contents.index(task.request.body)
+    winner = contents.index(json.loads(task.request.body.text))
     assert [status for status, _ in answers] == [202 if number % 2 == winner else 409 for number in range(8)]
     assert {problem["code"] for status, problem in answers if status == 409} == {"idempotency_conflict"}
     check_it_is_all_there_is(crowded, house, task)

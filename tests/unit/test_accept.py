@@ -29,8 +29,6 @@ def raw_digest(raw: str) -> str:
         ('{"a":1,"b":{"c":2,"d":3}}', ' { "b" : { "d":3, "c":2 },\r\n\t"a":1 } '),
         ('"é/上"', r'"\u00e9\/\u4e0a"'),
         ('"😀"', r'"\ud83d\ude00"'),
-        ("[1.10, 1e2, 0.1]", "[1.1, 100.0, 0.10000000000000000001]"),
-        ("0", "-0"),
     ],
 )
 def test_how_json_is_written_makes_no_other_content(one: str, other: str) -> None:
@@ -41,6 +39,10 @@ def test_how_json_is_written_makes_no_other_content(one: str, other: str) -> Non
     ("one", "other"),
     [
         ("1", "1.0"),
+        ("1.1", "1.10"),
+        ("1e2", "100.0"),
+        ("0", "-0"),
+        ("12345678901234567.89", "12345678901234567.12"),
         ("0.0", "-0.0"),
         ("1", '"1"'),
         ("1", "true"),
