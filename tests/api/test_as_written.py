@@ -64,11 +64,11 @@ def test_so_are_the_bodies_of_a_batch_and_of_a_resend(house: House) -> None:
     assert status == 207
     results = json.loads(told)["results"]
     assert {it["status"] for it in results} == {202}
-    house.work()
+    house.pass_time(3)
     assert sorted((it.body or b"").decode() for it in house.outside.sent) == sorted(body.strip() for body in BODIES)
     house.outside.sent.clear()
     assert post(house, "resend", '{"body": [1.10 ,2]}', task_id=results[0]["task"]["task_id"])[0] == 202
-    house.work()
+    house.pass_time(3)
     assert [it.body for it in house.outside.sent] == [b"[1.10 ,2]"]
 
 
