@@ -94,10 +94,10 @@ def _waits(resend: Resend, now: float) -> bool:
 
 def _with_next_page(world: World, resend: Resend) -> Resend:
     """The resend with the next page in hand. It is over when there is none, or when somebody has stopped it."""
-    if resend.status is ResendStatus.STOPPING:
-        return _over(world, evolve(resend, hand=(), rounds=(), named=()), ResendStatus.STOPPED)
     if resend.hand:
-        return resend  # what could not be done comes first
+        return resend  # what could not be done comes first: it may be done, and its answer lost
+    if resend.status is ResendStatus.STOPPING:
+        return _over(world, evolve(resend, named=()), ResendStatus.STOPPED)
     room = _room(world, resend)
     if resend.named:
         tasks = all_at_once(resend.named[:room], world.store.get, most=AT_ONCE)

@@ -15,7 +15,7 @@ from chalicelib import life, show
 from chalicelib.delivery.resend import AHEAD, PAGE, WALKS, _step
 from chalicelib.errors import Unavailable
 from chalicelib.ports import Outgoing, Page, Query, Reply
-from chalicelib.task import Status, Task, evolve
+from chalicelib.task import Audit, Status, Task, evolve
 from tests.cases import share
 from tests.contract import samples
 from tests.house import NOON, House, in_turn, reply
@@ -434,6 +434,36 @@ def test_a_task_that_cannot_be_resent_just_now_keeps_no_other_from_it(monkeypatc
     house.pass_time(120)
     assert counts(look(house, begun["resend_id"])) == done(3)
     assert {house.look(task_id)["round"] for task_id in (first, *others)} == {2}
+
+
+def test_a_resend_whose_answer_was_lost_is_counted_though_the_action_was_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house, [first, _] = with_exhausted(2)
+    store = house.world.store
+    replace, get, lost = store.replace, store.get, list[str]()
+
+    def unanswered(old: Task, new: Task, audit: Audit | None = None) -> Task:
+        replace(old, new, audit)
+        if old.task_id == first and audit is not None:
+            lost.append(first)
+            raise Unavailable("the answer is lost")
+        return new
+
+    def silent(task_id: str) -> Task | None:
+        if task_id in lost:
+            raise Unavailable("not just now")
+        return get(task_id)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(store, "replace", unanswered)
+        trouble.setattr(store, "get", silent)
+        begun = start(house, rate=1000)
+    [it] = house.world.store.resends()
+    assert (it.hand, it.resent) == ((first,), 1)
+    assert house.call("stop_resend", path={"resend_id": begun["resend_id"]})[0] == 200
+    house.pass_time(60)
+    assert counts(look(house, begun["resend_id"])) == {**done(2), "status": "stopped"}
 
 
 def test_a_bulk_resend_of_an_older_release_is_gone_on_with() -> None:

@@ -185,10 +185,10 @@ BY_TEST = (
     ),
     # ── one bad row, page or target ──
     Mutant(
-        "the reconciler reads the first page again and again",
+        "the reconciler reads one page only",
         "chalicelib/delivery/reconcile.py",
-        "world.store.due_page(world.clock.now(), place, PAGE)",
-        "world.store.due_page(world.clock.now(), None, PAGE)",
+        "place, more = page.place, page.place is not None",
+        "place, more = page.place, False",
         "tests/unit/test_reconcile.py",
     ),
     Mutant(
