@@ -341,7 +341,11 @@ def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:
     """Tasks, newest first, filtered, a page at a time."""
     now = world.clock.now()
     given = {**asked.given, "source_app": who.only(asked.given["source_app"])}
-    page = world.store.page(_query(given, now), asked.given["cursor"], asked.given["limit"])
+    query, cursor = _query(given, now), asked.given["cursor"]
+    page = world.store.page(query, cursor, asked.given["limit"])
+    fit = show.fitting([show.headline(task, now) for task in page.tasks], show.MAX_PAGE_BYTES)
+    if fit < len(page.tasks):
+        page = world.store.page(query, cursor, fit)
     return Answer(200, {"tasks": [show.headline(task, now) for task in page.tasks], "cursor": page.cursor})
 
 

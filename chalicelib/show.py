@@ -5,16 +5,18 @@ Beside each function stands the shape of what it makes; tests hold the two toget
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Kind, Refusal
 from chalicelib.failures import Group
+from chalicelib.json_text import dumps
 from chalicelib.ledger import Ledger
 from chalicelib.operators import MOST_NAME
 from chalicelib.settings import Setting, Settings, masked, written
@@ -264,17 +266,41 @@ ATTEMPT = Shown(
     },
 )
 
-MOST_SHOWN = 1_000_000
-"""Characters of replies that one answer shows: Lambda gives back 6 MB at most, and JSON may write one in six bytes."""
+MAX_RESPONSE_BYTES = 6_291_556
+"""Of the JSON that a Lambda function returns, in which an answer is a string: quotes, backslashes and all that is not
+ASCII are escaped once more."""
+
+MAX_REPLIES_BYTES = 2_500_000
+"""Of the replies that one answer shows, as they are wrapped. The rest of a task may take another 3 MB."""
+
+MAX_PAGE_BYTES = 6_000_000
+"""Of a page of tasks, as it is wrapped."""
+
+
+def wrapped_bytes(text: str) -> int:
+    """Bytes of an answer, or a part of one, as a string in what a Lambda function returns."""
+    return len(json.dumps(text))
+
+
+def fitting(rows: Sequence[Json], most: int) -> int:
+    """How many of the first rows fit into `most` bytes as they are wrapped; one at least."""
+    sizes = accumulate(wrapped_bytes(dumps(row)) for row in rows)
+    return max(1, sum(size <= most for size in sizes))
+
+
+MAX_BYTES_OF_CHARACTER = 12
+"""As it is wrapped: one beyond the Basic Multilingual Plane is a pair of escapes."""
 
 
 def _within_reason(attempts: Iterable[Attempt]) -> list[Attempt]:
     """The attempts, the replies of older ones cut where those of newer ones took the room."""
     shown: list[Attempt] = []
-    room = MOST_SHOWN
+    room = MAX_REPLIES_BYTES
     for attempt in reversed(list(attempts)):
-        reply = attempt.reply[:room] if attempt.reply is not None else None
-        room -= len(reply or "")
+        reply = attempt.reply
+        if reply is not None and wrapped_bytes(dumps(reply)) > room:
+            reply = reply[: max(0, room) // MAX_BYTES_OF_CHARACTER]
+        room -= wrapped_bytes(dumps(reply or ""))
         shown.append(evolve(attempt, reply=reply))
     return shown[::-1]
 

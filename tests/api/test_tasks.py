@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib import api, show
 from chalicelib.api import ROUTES
+from chalicelib.call import Call
 from chalicelib.ports import Queue
 from tests.house import House, in_turn, reply
 
@@ -116,15 +118,42 @@ def test_a_request_of_a_batch_that_cannot_be_stored_is_refused_with_413() -> Non
     assert nothing_is_stored(house)
 
 
-def test_an_answer_shows_the_replies_of_many_attempts_within_reason() -> None:
+def as_lambda_returns(house: House, view: str, **parts: Any) -> int:
+    """Bytes of an answer in the JSON that the function returns: the runtime escapes all that is not ASCII."""
+    answer = api.answer(house.world, view, Call(**parts))
+    assert answer.status == 200
+    return len(json.dumps({"statusCode": 200, "headers": dict(answer.headers), "body": answer.text()}))
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "上", "😀"])
+def test_an_answer_with_the_replies_of_many_attempts_fits_into_what_lambda_returns(character: str) -> None:
     house = House()
-    house.outside.answers[PARTNER] = in_turn(reply(500, "x" * 60_000))
-    task_id = house.submit(PARTNER, retry={"backoff": "fixed", "initial": 1, "max_attempts": 30})
-    house.pass_time(40)
+    size = len(character.encode())
+    house.outside.answers[PARTNER] = in_turn(reply(500, character * (60_000 // size)))
+    body = character * (250_000 // max(size, 6 if character == "\x01" else 2 if character in '"\\' else 1))
+    task_id = house.submit(PARTNER, body=body, retry={"backoff": "fixed", "initial": 1, "max_attempts": 60})
+    house.pass_time(80)
     attempts = house.look(task_id)["attempts"]
-    assert sum(len(it["reply"]) for it in attempts) == 1_000_000
+    assert len(attempts) == 60
     assert (attempts[-1]["reply_truncated"], attempts[0]["reply_truncated"]) == (False, True)
     assert attempts[0]["reply_bytes"] == 60_000
+    assert as_lambda_returns(house, "look", path={"task_id": task_id}) <= show.MAX_RESPONSE_BYTES
+
+
+def test_a_page_holds_fewer_tasks_where_lambda_returns_no_more() -> None:
+    house = House()
+    labels = {f"{number}{'😀' * 190}": "😀" * 500 for number in range(20)}
+    ids = {house.submit(PARTNER, labels=labels) for _ in range(45)}
+    assert as_lambda_returns(house, "list_tasks", query={"limit": ["100"]}) <= show.MAX_RESPONSE_BYTES
+    found: list[str] = []
+    cursor = None
+    while cursor is not None or not found:
+        query = {"limit": ["100"], **({"cursor": [cursor]} if cursor else {})}
+        _, page = house.call("list_tasks", query=query)
+        found += [it["task_id"] for it in page["tasks"]]
+        cursor = page["cursor"]
+    assert len(found) == len(ids) == 45
+    assert set(found) == ids
 
 
 def test_statuses_that_only_take_out_take_nothing_in() -> None:
