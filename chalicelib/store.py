@@ -911,12 +911,12 @@ class DynamoStore:
 
     def mention(self, mention: Mention) -> bool:
         """See `Store.mention`. The one that decides comes first: a copy alone is named by nobody for long."""
-        text, expires_at = to_json(mention), mention.expires_at
+        text, copy_until = to_json(mention), self._owed_until(mention.due_at)
+        expires_at = mention.expires_at or copy_until  # while it is owed, each wake of its task lets it stay for good
         name = f"mention#{mention.round}#{mention.channel_id}"
         if not self._save(Record(mention.subject, name, text=text, expires_at=expires_at), mention.version):
             return False
         copy = f"mention#{_mark(mention)}"
-        copy_until = self._owed_until(mention.due_at)
         self._table.put(Record(f"notice#{mention.notice_id}", copy, text=text, expires_at=copy_until))
         return True
 

@@ -269,7 +269,7 @@ class Task:
 
 OWED_KEPT = 90 * 86_400
 """Seconds beyond the retention for which DynamoDB keeps the copies of what a notice has gathered, and the breaker's
-events: longer than any outage. A task whose copy has expired is gathered anew, since its own record does not expire."""
+events: longer than any outage. A task whose mention has expired is reported anew: the task itself does not expire."""
 
 
 class Event(StrEnum):

@@ -90,7 +90,7 @@ def _exhausted(world: World, task: Task) -> Mention:
         version=0,
         created_at=now,
         due_at=now,
-        expires_at=None,  # it leaves with its task
+        expires_at=None,  # it does not leave before its task
     )
 
 
