@@ -77,6 +77,9 @@ def caught_by(mutant: Mutant, product: Path = ROOT) -> str | None:
 
 
 def _copy(product: Path, folder: Path) -> Path:
+    """Copy the product. The emulators are not installed anew for each copy."""
+    if (ROOT / ".envs").exists():
+        (folder / ".envs").symlink_to(ROOT / ".envs")
     for name in COPIED:
         source = product / name
         if source.is_dir():
