@@ -85,12 +85,12 @@ def test_a_task_of_a_batch_that_cannot_be_stored_just_now_says_so(monkeypatch: p
     house = House()
     add = house.world.store.add
 
-    def sometimes(task: Any) -> Any:
+    def sometimes(task: Any, audit: Any = None) -> Any:
         if task.request.url.endswith("/2"):
             raise Unavailable("The table is busy.")
         if task.request.url.endswith("/3"):
             raise RuntimeError("nobody expected this")
-        return add(task)
+        return add(task, audit)
 
     monkeypatch.setattr(house.world.store, "add", sometimes)
     results = batch(house, *({"url": f"{PARTNER}/{n}"} for n in range(1, 5)))
