@@ -96,7 +96,7 @@ class Sealer:
 
         found = _SEALED.fullmatch(sealed)
         if found is None:
-            raise Unavailable(f"The {of} cannot be decrypted: what is stored is no sealed text.")
+            raise Unavailable(f"Cannot decrypt the {of}: what is stored is not an encrypted text.")
         raw = base64.urlsafe_b64decode(found[2] + "=" * (-len(found[2]) % 4))
         nonce, ciphertext = raw[:NONCE_BYTES], raw[NONCE_BYTES:]
         try:
@@ -104,15 +104,15 @@ class Sealer:
                 ciphertext, of.encode(), nonce, self._key(found[1], of)
             ).decode()
         except CryptoError:
-            raise Unavailable(f"The {of} cannot be decrypted: it was changed, or it belongs elsewhere.") from None
+            raise Unavailable(f"Cannot decrypt the {of}: it was changed, or it belongs to another record.") from None
 
     def _key(self, which: str, of: str) -> bytes:
         if which not in self._keys:
             self._keys = {key_id(it): derive(it, PURPOSE, "") for it in self._vault.read_all()}
         if which not in self._keys:
             raise Unavailable(
-                f"The {of} is encrypted under master key {which}, which {self._vault.where} does not hold. Put that "
-                "key back, as another line."
+                f"Master key {which} is missing in {self._vault.where}: the {of} is encrypted under it. Put that key "
+                "back, as another line."
             )
         return self._keys[which]
 

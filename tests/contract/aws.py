@@ -86,6 +86,7 @@ def _settings(endpoint: str, made: Mapping[str, str]) -> Settings:
 
 def everything(settings: Settings) -> list[Mapping[str, object]]:
     """All items of a table."""
-    scan = boto3.client("dynamodb", endpoint_url=settings.endpoint or None, **aws.credentials(settings.endpoint))
+    region, credentials = aws.region(settings.endpoint), aws.credentials(settings.endpoint)
+    scan = boto3.client("dynamodb", endpoint_url=settings.endpoint or None, region_name=region, **credentials)
     pages = scan.get_paginator("scan").paginate(TableName=settings.table, ConsistentRead=True)
     return [item for page in pages for item in page["Items"]]

@@ -74,7 +74,7 @@ def test_a_lost_key_is_said_in_one_sentence_and_its_channels_can_be_removed(
 ) -> None:
     [lost] = key_ids(folder)
     (folder / "master.key").unlink()
-    with pytest.raises(SystemExit, match=rf"^The channel team is encrypted under master key {lost}, which .* Put that"):
+    with pytest.raises(SystemExit, match=rf"^Master key {lost} is missing in .*: the channel team .* Put that"):
         run(folder, "status")
     run(folder, "forget")
     assert capsys.readouterr().out == "1 channels were removed, whose key is lost.\n"

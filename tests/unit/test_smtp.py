@@ -224,7 +224,7 @@ def test_a_password_that_was_encrypted_under_another_key_is_no_login() -> None:
     with running(offers=("STARTTLS", "AUTH PLAIN")) as server:
         found = {"KKBIDA_SMTP": f"smtp://me@mail.example:{server.port}", "KKBIDA_SMTP_PASSWORD": sealed}
         sending = SmtpMail(load(found), on_loopback, trusting, Sealer(MemoryVault()).open)
-        with pytest.raises(SendFailed, match="The SMTP password is encrypted under master key"):
+        with pytest.raises(SendFailed, match="the SMTP password is encrypted under it"):
             sending.send(LETTER)
     assert server.said("auth") == []
 
