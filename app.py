@@ -66,6 +66,11 @@ def look(task_id: str) -> Response:
     return _answer("look", task_id=task_id)
 
 
+@_at("GET", "/v1/tasks/{task_id}/attempts")
+def list_attempts(task_id: str) -> Response:
+    return _answer("list_attempts", task_id=task_id)
+
+
 @_at("POST", "/v1/tasks/{task_id}/resend")
 def resend(task_id: str) -> Response:
     return _answer("resend", task_id=task_id)

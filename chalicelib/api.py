@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib import accept, admin, importing, json_text, log, login, operators, predecessor, show
@@ -21,6 +22,7 @@ from chalicelib.errors import (
     LockedOut,
     NoSuchRoute,
     Refusal,
+    ResponseTooLarge,
     SessionOver,
     TooLarge,
     Unauthorized,
@@ -33,6 +35,7 @@ from chalicelib.importing import Brought
 from chalicelib.notify.gather import notices_of
 from chalicelib.ports import Acts, Query, World, query_of
 from chalicelib.records import MOST_CURSOR
+from chalicelib.response_size import MAX_PAGE_BYTES, MAX_RESPONSE_BYTES, fitting, part, response_bytes, wrapped_bytes
 from chalicelib.route import JSON, RETRY_AFTER, TEXT, Gives, Route, Tag, read
 from chalicelib.settings import SETTINGS
 from chalicelib.shape import (
@@ -101,8 +104,21 @@ View = Callable[[World, Identity, Asked], Answer]
 
 
 def answer(world: World, view: str, call: Call) -> Answer:
-    """What the view of that name answers, or the problem that it raised. Nothing else ever leaves."""
+    """What the view of that name answers, or the problem that it raised. Nothing else ever leaves, and nothing that
+    Lambda would not return."""
     route = ROUTES[view]
+    given = _answered(world, route, call)
+    size = response_bytes(given.all_headers, given.text())
+    if size <= MAX_RESPONSE_BYTES:
+        return given
+    log.event("api.response_too_large", request_id=call.request_id, route=route.name, bytes=size)
+    return problem(ResponseTooLarge(f"It has {size} bytes; AWS Lambda returns {MAX_RESPONSE_BYTES}. {ASK_FOR_LESS}"))
+
+
+ASK_FOR_LESS = "What was asked for may be done: look before you repeat it, and ask for less at a time."
+
+
+def _answered(world: World, route: Route, call: Call) -> Answer:
     try:
         given = _given(world, route, _who(world, route, call), call)
     except Refusal as refusal:
@@ -241,8 +257,29 @@ def submit_batch(world: World, who: Identity, asked: Asked) -> Answer:
     """Take on up to a hundred tasks, each for itself: some may be accepted, and others not."""
     require(ANY_BATCH, asked.body)
     batch = [_keyed(it, who.key_of(index)) for index, it in enumerate(asked.body["tasks"])]
+    _require_room_for_results(batch)
     answers = accept.accept_batch(world, batch, by=_submitter(who))
     return Answer(207, {"results": [_result(world, it) for it in answers]})
+
+
+MAX_REPEATED_BYTES = 3_700_000
+"""Of the members of a batch that its answer repeats, as they are wrapped."""
+
+MAX_PROBLEM_BYTES = 10_000
+"""Of the faults of one task of a batch, as they are wrapped: the answer has a hundred of them, and the tasks."""
+
+REPEATED = ("url", "labels", "source_app", "target_app")
+
+
+def _require_room_for_results(batch: Sequence[Json]) -> None:
+    """Raises TooLarge, before anything is stored, when the answer to a batch could be larger than Lambda returns."""
+    repeated = [[it.get(name) for name in REPEATED] for it in batch if isinstance(it, dict)]
+    size = wrapped_bytes(json_text.dumps(repeated))
+    if size > MAX_REPEATED_BYTES:
+        raise TooLarge(
+            f"The answer repeats url, labels, source_app and target_app of each task: {size} bytes as AWS Lambda "
+            f"returns them, and at most {MAX_REPEATED_BYTES} fit. Send fewer tasks at a time."
+        )
 
 
 def _keyed(submitted: Json, key: str | None) -> Json:
@@ -254,7 +291,7 @@ def _keyed(submitted: Json, key: str | None) -> Json:
 
 def _result(world: World, answer: Task | Refusal) -> dict[str, Json]:
     if isinstance(answer, Refusal):
-        return {"status": answer.status, "problem": show.problem(answer)}
+        return {"status": answer.status, "problem": show.problem(answer, MAX_PROBLEM_BYTES)}
     return {"status": 202, "task": show.headline(answer, world.clock.now())}
 
 
@@ -265,6 +302,41 @@ def look(world: World, who: Identity, asked: Asked) -> Answer:
     parts = store.attempts(task), notices_of(store, task.task_id), store.audits(task.task_id)
     whole = show.whole(task, *parts, now=world.clock.now())
     return Answer(200, show.for_program(whole) if who.is_program else whole)
+
+
+ATTEMPTS_PAGED = {
+    "cursor": Field(
+        Text(most=MOST_CURSOR),
+        "Where the page begins: the cursor of the page before, or `attempts_cursor` of the task.",
+    ),
+    "limit": Field(Number(least=1, most=100, whole=True), "Attempts on a page, at most.", default=50),
+}
+ATTEMPTS = Shown(
+    name="AttemptPage",
+    fields={
+        "attempts": Field(ListOf(shape=show.ATTEMPT), "Those of all rounds, the newest first, each whole."),
+        "cursor": Field(OrNull(Text()), "Where the next page begins; null when there is none."),
+    },
+)
+
+
+def list_attempts(world: World, who: Identity, asked: Asked) -> Answer:
+    """The attempts of a task, newest first, a page at a time: fewer than `limit` where their replies are long."""
+    task = admin.find(world, who, asked.ids["task_id"])
+    tries = world.store.attempts(task)
+    before = _fence(asked.given["cursor"])
+    older = [it for it in reversed(tries) if before is None or it.fence < before][: asked.given["limit"]]
+    rows = [show.attempt(it) for it in older]
+    fit = fitting(rows, MAX_PAGE_BYTES)
+    last = older[:fit][-1].fence if older else 1
+    return Answer(200, {"attempts": rows[:fit], "cursor": str(last) if last > 1 else None})
+
+
+def _fence(cursor: str | None) -> int | None:
+    """The fence before which a page begins. Raises InvalidRequest."""
+    if cursor is None or re.fullmatch(r"[1-9][0-9]{0,14}", cursor):
+        return None if cursor is None else int(cursor)
+    raise InvalidRequest(faults=(Fault("query:cursor", "must be the cursor of an earlier page"),))
 
 
 ID_ALONE = Text(least=36, most=36)
@@ -310,7 +382,7 @@ def import_tasks(world: World, who: Identity, asked: Asked) -> Answer:
 
 def _brought(world: World, it: Brought | Refusal) -> dict[str, Json]:
     if isinstance(it, Refusal):
-        return {"status": it.status, "problem": show.problem(it)}
+        return {"status": it.status, "problem": show.problem(it, MAX_PROBLEM_BYTES)}
     task = show.headline(it.task, world.clock.now())
     return {"status": 200 if it.known else 201, "task": task, "remarks": it.remarks}
 
@@ -328,6 +400,15 @@ PAGED = {
     "cursor": Field(Text(most=MOST_CURSOR), "Where the page begins: the cursor of the page before."),
     "limit": Field(Number(least=1, most=100, whole=True), "Tasks on a page, at most.", default=50),
 }
+PART = {
+    "cursor": Field(
+        Text(most=400), "Where the answer begins, if the one before was not the last: its `cursor`. Most fit into one."
+    )
+}
+"""Of lists that have a page of their own only where they are larger than an answer may be."""
+
+NEXT = Field(OrNull(Text()), "Where the next answer begins; null, as nearly always, when all are here.")
+
 PAGE = Shown(
     name="TaskPage",
     fields={
@@ -343,7 +424,7 @@ def list_tasks(world: World, who: Identity, asked: Asked) -> Answer:
     given = {**asked.given, "source_app": who.only(asked.given["source_app"])}
     query, cursor = _query(given, now), asked.given["cursor"]
     page = world.store.page(query, cursor, asked.given["limit"])
-    fit = show.fitting([show.headline(task, now) for task in page.tasks], show.MAX_PAGE_BYTES)
+    fit = fitting([show.headline(task, now) for task in page.tasks], MAX_PAGE_BYTES)
     if fit < len(page.tasks):
         page = world.store.page(query, cursor, fit)
     return Answer(200, {"tasks": [show.headline(task, now) for task in page.tasks], "cursor": page.cursor})
@@ -381,7 +462,10 @@ SIZE = Shown(
         "exact": Field(Flag(), "false: there are more; counting them all takes too long."),
     },
 )
-RESENDS = Shown(name="ResendList", fields={"resends": Field(ListOf(shape=show.RESEND), "All of them, newest first.")})
+RESENDS = Shown(
+    name="ResendList",
+    fields={"resends": Field(ListOf(shape=show.RESEND), "All of them, newest first."), "cursor": NEXT},
+)
 
 
 def start_resend(world: World, who: Identity, asked: Asked) -> Answer:
@@ -394,9 +478,15 @@ def start_resend(world: World, who: Identity, asked: Asked) -> Answer:
     return Answer(202, show.resend(begun), {"Location": f"/v1/resends/{begun.resend_id}"})
 
 
+def _part(name: str, rows: Sequence[Mapping[str, Json]], id_name: str, asked: Asked) -> Answer:
+    """The rows after the cursor, as far as they fit into one answer."""
+    shown, cursor = part(rows, id_name, asked.given["cursor"])
+    return Answer(200, {name: shown, "cursor": cursor})
+
+
 def list_resends(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - every view has the same shape
     """All bulk resends, newest first."""
-    return Answer(200, {"resends": [show.resend(it) for it in world.store.resends()]})
+    return _part("resends", [show.resend(it) for it in world.store.resends()], "resend_id", asked)
 
 
 def look_at_resend(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
@@ -421,7 +511,8 @@ OF_TARGET = {
 ALL_TARGETS = Shown(
     name="TargetList",
     fields={
-        "targets": Field(ListOf(shape=show.TARGET), "Those of which anything is set, or that hold tasks, by name.")
+        "targets": Field(ListOf(shape=show.TARGET), "Those of which anything is set, or that hold tasks, by name."),
+        "cursor": NEXT,
     },
 )
 
@@ -429,7 +520,8 @@ ALL_TARGETS = Shown(
 def list_targets(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """Every target that is paused or limited, or that still holds tasks, and how it stands."""
     shown = [(target, _shown(world, target)) for target in world.store.targets()]
-    return Answer(200, {"targets": [standing for target, standing in shown if target.is_set or standing["held"]]})
+    listed = [standing for target, standing in shown if target.is_set or standing["held"]]
+    return _part("targets", listed, "target", asked)
 
 
 def _shown(world: World, target: Target) -> dict[str, Json]:
@@ -445,13 +537,14 @@ def change_target(world: World, who: Identity, asked: Asked) -> Answer:
 # ── channels ─────────────────────────────────────────────────────────────────────────────────────
 
 ALL_CHANNELS = Shown(
-    name="ChannelList", fields={"channels": Field(ListOf(shape=show.CHANNEL), "All of them, oldest first.")}
+    name="ChannelList",
+    fields={"channels": Field(ListOf(shape=show.CHANNEL), "All of them, oldest first."), "cursor": NEXT},
 )
 
 
 def list_channels(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """All channels, oldest first."""
-    return Answer(200, {"channels": [show.channel(channel) for channel in world.store.channels()]})
+    return _part("channels", [show.channel(channel) for channel in world.store.channels()], "channel_id", asked)
 
 
 def create_channel(world: World, who: Identity, asked: Asked) -> Answer:
@@ -496,13 +589,14 @@ def preview_channel(world: World, who: Identity, asked: Asked) -> Answer:  # noq
 # ── callers ──────────────────────────────────────────────────────────────────────────────────────
 
 ALL_CALLERS = Shown(
-    name="CallerList", fields={"callers": Field(ListOf(shape=show.CALLER), "All of them, oldest first.")}
+    name="CallerList",
+    fields={"callers": Field(ListOf(shape=show.CALLER), "All of them, oldest first."), "cursor": NEXT},
 )
 
 
 def list_callers(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: ARG001 - as above
     """All callers, oldest first. Their secrets are not shown."""
-    return Answer(200, {"callers": [show.caller(it) for it in world.store.callers()]})
+    return _part("callers", [show.caller(it) for it in world.store.callers()], "key_id", asked)
 
 
 def create_caller(world: World, who: Identity, asked: Asked) -> Answer:
@@ -519,10 +613,10 @@ def remove_caller(world: World, who: Identity, asked: Asked) -> Answer:
 
 # ── signing secrets ──────────────────────────────────────────────────────────────────────────────
 
-SECRETS_OF = {"source_app": Field(NAME, "Only those of this app.")}
+SECRETS_OF = {"source_app": Field(NAME, "Only those of this app."), **PART}
 SECRETS = Shown(
     name="SigningSecretList",
-    fields={"signing_secrets": Field(ListOf(shape=show.SIGNING_SECRET), "All of them, oldest first.")},
+    fields={"signing_secrets": Field(ListOf(shape=show.SIGNING_SECRET), "All of them, oldest first."), "cursor": NEXT},
 )
 
 
@@ -530,7 +624,7 @@ def list_signing_secrets(world: World, who: Identity, asked: Asked) -> Answer:  
     """The signing secrets, oldest first. Their keys are not shown."""
     of = asked.given["source_app"]
     found = [it for it in world.store.signing_secrets() if of in (None, it.source_app)]
-    return Answer(200, {"signing_secrets": [show.signing_secret(it) for it in found]})
+    return _part("signing_secrets", [show.signing_secret(it) for it in found], "secret_id", asked)
 
 
 def create_signing_secret(world: World, who: Identity, asked: Asked) -> Answer:
@@ -663,7 +757,11 @@ def list_audits(world: World, who: Identity, asked: Asked) -> Answer:  # noqa: A
     given = asked.given
     since, until = (None if given[name] is None else seconds(given[name]) for name in ("since", "until"))
     acts = Acts(subject=given["subject"], actor=given["actor"], since=since, until=until)
-    page = world.store.acts(acts, given["cursor"], given["limit"], now=world.clock.now())
+    now = world.clock.now()
+    page = world.store.acts(acts, given["cursor"], given["limit"], now=now)
+    fit = fitting([show.audit(it) for it in page.audits], MAX_PAGE_BYTES)
+    if fit < len(page.audits):
+        page = world.store.acts(acts, given["cursor"], fit, now=now)
     return Answer(200, {"audits": [show.audit(it) for it in page.audits], "cursor": page.cursor})
 
 
@@ -851,6 +949,15 @@ ROUTES: Mapping[str, Route] = {
             Gives(200, "The task with all that is known.", show.WHOLE),
         ),
         Route(
+            "GET",
+            "/v1/tasks/{task_id}/attempts",
+            list_attempts,
+            TASKS,
+            Right.READ,
+            Gives(200, "A page.", ATTEMPTS),
+            query=ATTEMPTS_PAGED,
+        ),
+        Route(
             "POST",
             "/v1/tasks/{task_id}/resend",
             resend,
@@ -889,7 +996,9 @@ ROUTES: Mapping[str, Route] = {
             also=(Gives(200, "What a dry run has counted.", SIZE),),
             takes=admin.RESEND,
         ),
-        Route("GET", "/v1/resends", list_resends, TASKS, Right.WATCH, Gives(200, "The bulk resends.", RESENDS)),
+        Route(
+            "GET", "/v1/resends", list_resends, TASKS, Right.WATCH, Gives(200, "The bulk resends.", RESENDS), query=PART
+        ),
         Route(
             "GET",
             "/v1/resends/{resend_id}",
@@ -906,7 +1015,15 @@ ROUTES: Mapping[str, Route] = {
             Right.OPERATE,
             Gives(200, "As it is now.", show.RESEND),
         ),
-        Route("GET", "/v1/targets", list_targets, TARGETS, Right.WATCH, Gives(200, "The targets.", ALL_TARGETS)),
+        Route(
+            "GET",
+            "/v1/targets",
+            list_targets,
+            TARGETS,
+            Right.WATCH,
+            Gives(200, "The targets.", ALL_TARGETS),
+            query=PART,
+        ),
         Route(
             "PATCH",
             "/v1/targets",
@@ -917,7 +1034,15 @@ ROUTES: Mapping[str, Route] = {
             query=OF_TARGET,
             takes=admin.TARGET,
         ),
-        Route("GET", "/v1/channels", list_channels, CHANNELS, Right.WATCH, Gives(200, "The channels.", ALL_CHANNELS)),
+        Route(
+            "GET",
+            "/v1/channels",
+            list_channels,
+            CHANNELS,
+            Right.WATCH,
+            Gives(200, "The channels.", ALL_CHANNELS),
+            query=PART,
+        ),
         Route(
             "POST",
             "/v1/channels",
@@ -1019,7 +1144,15 @@ ROUTES: Mapping[str, Route] = {
             most_bytes=MOST_BATCH_BYTES,
             same_again=True,
         ),
-        Route("GET", "/v1/callers", list_callers, CALLERS, Right.WATCH, Gives(200, "The callers.", ALL_CALLERS)),
+        Route(
+            "GET",
+            "/v1/callers",
+            list_callers,
+            CALLERS,
+            Right.WATCH,
+            Gives(200, "The callers.", ALL_CALLERS),
+            query=PART,
+        ),
         Route(
             "POST",
             "/v1/callers",

@@ -30,6 +30,7 @@
     │   ├── HeadTooLarge          431  head_too_large        the local run only
     │   ├── LockedOut             429  locked_out            carries the seconds to wait
     │   ├── InternalError         500  internal_error
+    │   │   └── ResponseTooLarge       response_too_large    what was asked is done; the answer cannot be returned
     │   └── Unavailable           503  unavailable           carries the seconds to wait
     │       └── DatabaseUnusable       database_unusable     one computer only: its file is gone or damaged
     ├── SendFailed                a request that left (or tried to) brought no reply; has a kind
@@ -283,6 +284,14 @@ class LockedOut(Refusal):
 
 class InternalError(Refusal):
     """A fault of kkbida itself; it is in the log under the same request id."""
+
+
+class ResponseTooLarge(InternalError):
+    """The answer is larger than AWS Lambda returns (6,291,556 bytes). What was asked for may be done: look before you
+    repeat it. Ask for less at a time, such as a smaller `limit`, and report it: every answer should fit."""
+
+    code = "response_too_large"
+    title = "The answer is too large to be returned"
 
 
 class Unavailable(Refusal):

@@ -258,15 +258,24 @@ OK = 200
 """The only status that it took for a success."""
 
 
+MAX_REMARK_CHARACTERS = 500
+"""Of the names that a remark quotes: a row may have a thousand, and an answer has a hundred rows."""
+
+
+def _quoted(names: Sequence[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= MAX_REMARK_CHARACTERS else f"{text[:MAX_REMARK_CHARACTERS]}…"
+
+
 def remarks(row: Mapping[str, Json], attempts: Sequence[Attempt]) -> Iterator[str]:
     """What of a row is not the same here, and is no fault."""
     known = set(_VARIABLE.findall(row["url"]))
     if unused := sorted((row.get("requestParam") or {}).keys() - known) if row["requestMethod"] == GET else []:
-        yield f"not sent, as before, since the url has no place for it: {', '.join(unused)}"
+        yield f"not sent, as before, since the url has no place for it: {_quoted(unused)}"
     if (row.get("callCount") or 0) != len(attempts):
         yield f"callCount is {row.get('callCount') or 0}, and {len(attempts)} logs came with it"
     if cut := [str(it.number) for it in attempts if it.reply_truncated]:
-        yield f"the reply is longer than what is kept, of attempt {', '.join(cut)}"
+        yield f"the reply is longer than what is kept, of attempt {_quoted(cut)}"
 
 
 # ── what its clients are told ────────────────────────────────────────────────────────────────────

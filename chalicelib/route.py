@@ -19,7 +19,7 @@ from chalicelib.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from chalicelib.shape import Field, Number, Record, Shape, Text, Time, escaped, parse
+from chalicelib.shape import MAX_QUOTED_NAME, Field, Number, Record, Shape, Text, Time, escaped, parse
 from chalicelib.task import Json, Right
 
 MOST_BYTES = 262_144
@@ -164,7 +164,7 @@ def _strange(declared: Fields, query: Query) -> Iterator[Fault]:
     known = f"known are {', '.join(declared)}" if declared else "none is known here"
     for name, values in query.items():
         if name not in declared:
-            yield Fault(f"query:{name}", f"is unknown; {known}")
+            yield Fault(f"query:{name[:MAX_QUOTED_NAME]}", f"is unknown; {known}")
         elif len(values) > 1:
             yield Fault(f"query:{name}", "is given more than once")
 

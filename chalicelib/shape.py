@@ -47,9 +47,15 @@ def require(shape: Shape, value: Json) -> None:
         raise InvalidRequest(faults=found)
 
 
+MAX_QUOTED_NAME = 200
+"""Characters of the name of a member that a pointer quotes."""
+
+
 def child(pointer: str, key: str | int) -> str:
-    """The JSON pointer of a member (RFC 6901)."""
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    """The JSON pointer of a member (RFC 6901). Of a longer name than any that is taken, the beginning and `…`."""
+    name = str(key)
+    name = name if len(name) <= MAX_QUOTED_NAME else f"{name[:MAX_QUOTED_NAME]}…"
+    return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def name_of(value: Json) -> str:

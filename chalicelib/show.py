@@ -5,20 +5,19 @@ Beside each function stands the shape of what it makes; tests hold the two toget
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, zip_longest
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Kind, Refusal
 from chalicelib.failures import Group
-from chalicelib.json_text import dumps
 from chalicelib.ledger import Ledger
 from chalicelib.operators import MOST_NAME
+from chalicelib.response_size import MAX_PAGE_BYTES, fitting, newest
 from chalicelib.settings import Setting, Settings, masked, written
 from chalicelib.shape import Anything, Field, Flag, ListOf, MapOf, Number, OrNull, Shown, Text, Time
 from chalicelib.task import (
@@ -266,46 +265,14 @@ ATTEMPT = Shown(
     },
 )
 
-MAX_RESPONSE_BYTES = 6_291_556
-"""Of the JSON that a Lambda function returns, in which an answer is a string: quotes, backslashes and all that is not
-ASCII are escaped once more."""
+MAX_ATTEMPTS_BYTES = 2_500_000
+"""Of the attempts that the answer of a task shows, as they are wrapped. What was submitted may take 1.5 MB."""
 
-MAX_REPLIES_BYTES = 2_500_000
-"""Of the replies that one answer shows, as they are wrapped. The rest of a task may take another 3 MB."""
-
-MAX_PAGE_BYTES = 6_000_000
-"""Of a page of tasks, as it is wrapped."""
+MAX_TRAIL_BYTES = 1_000_000
+"""Of its notices, and of its audit trail."""
 
 
-def wrapped_bytes(text: str) -> int:
-    """Bytes of an answer, or a part of one, as a string in what a Lambda function returns."""
-    return len(json.dumps(text))
-
-
-def fitting(rows: Sequence[Json], most: int) -> int:
-    """How many of the first rows fit into `most` bytes as they are wrapped; one at least."""
-    sizes = accumulate(wrapped_bytes(dumps(row)) for row in rows)
-    return max(1, sum(size <= most for size in sizes))
-
-
-MAX_BYTES_OF_CHARACTER = 12
-"""As it is wrapped: one beyond the Basic Multilingual Plane is a pair of escapes."""
-
-
-def _within_reason(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The attempts, the replies of older ones cut where those of newer ones took the room."""
-    shown: list[Attempt] = []
-    room = MAX_REPLIES_BYTES
-    for attempt in reversed(list(attempts)):
-        reply = attempt.reply
-        if reply is not None and wrapped_bytes(dumps(reply)) > room:
-            reply = reply[: max(0, room) // MAX_BYTES_OF_CHARACTER]
-        room -= wrapped_bytes(dumps(reply or ""))
-        shown.append(evolve(attempt, reply=reply))
-    return shown[::-1]
-
-
-def _attempt(attempt: Attempt) -> dict[str, Json]:
+def attempt(attempt: Attempt) -> dict[str, Json]:
     """An attempt; one without a verdict is on its way."""
     return {
         "number": attempt.number,
@@ -404,9 +371,14 @@ WHOLE = Shown(
         "submitted_by": Field(
             TEXT, f"Who submitted it, or for which app; to a caller just `{A_USER}`, as in the audit."
         ),
-        "attempts": Field(ListOf(shape=ATTEMPT), "Those of all rounds, the newest last."),
-        "notices": Field(ListOf(shape=NOTICE), "Those of all rounds, the newest last."),
-        "audit": Field(ListOf(shape=AUDIT), "What operators did to it, the newest last."),
+        "attempts": Field(ListOf(shape=ATTEMPT), "Those of all rounds that fit into one answer, the newest last."),
+        "attempts_cursor": Field(
+            OrNull(TEXT), "Where `GET /v1/tasks/{task_id}/attempts` goes on with older ones; null when all are here."
+        ),
+        "notices": Field(ListOf(shape=NOTICE), "Those of all rounds that fit, the newest last."),
+        "notices_left_out": Field(COUNT, "Older ones that did not fit."),
+        "audit": Field(ListOf(shape=AUDIT), "What operators did to it, as far as it fits, the newest last."),
+        "audit_left_out": Field(COUNT, "Older entries that did not fit: see `GET /v1/audit?subject={task_id}`."),
     },
 )
 
@@ -419,14 +391,23 @@ def whole(
     *,
     now: float,
 ) -> dict[str, Json]:
-    """A task with everything that is known of it."""
+    """A task with everything that is known of it, as far as it fits into one answer."""
+    tries = [attempt(it) for it in attempts]
+    shown = newest(tries, MAX_ATTEMPTS_BYTES)
+    left_out = len(tries) - len(shown)
+    told = [_notice(mention, notice, task.round) for mention, notice in notices]
+    trail = [audit(it) for it in audits]
+    told_shown, trail_shown = newest(told, MAX_TRAIL_BYTES), newest(trail, MAX_TRAIL_BYTES)
     return {
         **headline(task, now),
         **_submitted(task.request),
         "submitted_by": task.caller,
-        "attempts": [_attempt(attempt) for attempt in _within_reason(attempts)],
-        "notices": [_notice(mention, notice, task.round) for mention, notice in notices],
-        "audit": [audit(it) for it in audits],
+        "attempts": shown,
+        "attempts_cursor": str(left_out + 1) if left_out else None,
+        "notices": told_shown,
+        "notices_left_out": len(told) - len(told_shown),
+        "audit": trail_shown,
+        "audit_left_out": len(trail) - len(trail_shown),
     }
 
 
@@ -904,15 +885,16 @@ MOST_FAULTS = 1000
 """Faults that a problem lists: a body full of unknown names would else come back twenty times as long."""
 
 
-def problem(refusal: Refusal) -> dict[str, Json]:
-    """A refusal as RFC 9457 has it."""
+def problem(refusal: Refusal, most_bytes: int = MAX_PAGE_BYTES) -> dict[str, Json]:
+    """A refusal as RFC 9457 has it, with the first faults, as far as they fit."""
     found = len(refusal.faults)
+    listed = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults[:MOST_FAULTS]]
+    faults = listed[: fitting(listed, most_bytes)]
     told = {
         "type": f"urn:kkbida:problem:{refusal.code}",
         "title": refusal.title,
         "status": refusal.status,
         "code": refusal.code,
-        "detail": refusal.detail + (f": {found} faults; the first are listed" if found > MOST_FAULTS else ""),
+        "detail": refusal.detail + (f": {found} faults; the first are listed" if found > len(faults) else ""),
     }
-    faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in refusal.faults[:MOST_FAULTS]]
     return told | ({"errors": faults} if faults else {})

@@ -105,7 +105,7 @@ def test_its_example_is_taken(document: dict[str, Any]) -> None:
 
 def test_an_answer_with_an_id_leads_to_the_routes_that_ask_for_it(document: dict[str, Any]) -> None:
     links = document["paths"]["/v1/tasks"]["post"]["responses"]["202"]["links"]
-    assert links.keys() == {"look", "resend", "cancel", "deliver_now"}
+    assert links.keys() == {"look", "list_attempts", "resend", "cancel", "deliver_now"}
     assert links["look"] == {"operationId": "look", "parameters": {"task_id": "$response.body#/task_id"}}
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib import api, show
+from chalicelib import api
 from chalicelib.api import ROUTES
 from chalicelib.call import Call
 from chalicelib.ports import Queue
+from chalicelib.response_size import MAX_RESPONSE_BYTES
 from tests.house import House, in_turn, reply
 
 PARTNER = "https://partner.example/callback"
@@ -133,18 +134,43 @@ def test_an_answer_with_the_replies_of_many_attempts_fits_into_what_lambda_retur
     body = character * (250_000 // max(size, 6 if character == "\x01" else 2 if character in '"\\' else 1))
     task_id = house.submit(PARTNER, body=body, retry={"backoff": "fixed", "initial": 1, "max_attempts": 60})
     house.pass_time(80)
-    attempts = house.look(task_id)["attempts"]
-    assert len(attempts) == 60
-    assert (attempts[-1]["reply_truncated"], attempts[0]["reply_truncated"]) == (False, True)
-    assert attempts[0]["reply_bytes"] == 60_000
-    assert as_lambda_returns(house, "look", path={"task_id": task_id}) <= show.MAX_RESPONSE_BYTES
+    shown = house.look(task_id)
+    assert as_lambda_returns(house, "look", path={"task_id": task_id}) <= MAX_RESPONSE_BYTES
+    attempts, cursor = shown["attempts"][::-1], shown["attempts_cursor"]
+    assert cursor is not None
+    while cursor is not None:
+        parts: dict[str, Any] = {"path": {"task_id": task_id}, "query": {"cursor": [cursor], "limit": ["100"]}}
+        assert as_lambda_returns(house, "list_attempts", **parts) <= MAX_RESPONSE_BYTES
+        _, page = house.call("list_attempts", **parts)
+        attempts += page["attempts"]
+        cursor = page["cursor"]
+    assert [it["number"] for it in attempts] == list(range(60, 0, -1))
+    assert {it["reply"] for it in attempts} == {character * (60_000 // size)}
+
+
+def test_attempts_are_listed_newest_first_a_page_at_a_time_whatever_happens_meanwhile() -> None:
+    house = House()
+    house.outside.answers[PARTNER] = in_turn(reply(500, "no"))
+    task_id = house.submit(PARTNER, retry={"backoff": "fixed", "initial": 1, "max_attempts": 5})
+    house.pass_time(2)
+    path = {"task_id": task_id}
+    _, first = house.call("list_attempts", path=path, query={"limit": ["2"]})
+    assert [it["number"] for it in first["attempts"]] == [3, 2]
+    house.pass_time(20)
+    _, second = house.call("list_attempts", path=path, query={"limit": ["2"], "cursor": [first["cursor"]]})
+    assert ([it["number"] for it in second["attempts"]], second["cursor"]) == ([1], None)
+    assert house.look(task_id)["attempts_cursor"] is None
+    for wrong in ("0", "-1", "x", "²"):
+        status, problem = house.call("list_attempts", path=path, query={"cursor": [wrong]})
+        assert (status, problem["errors"][0]["pointer"]) == (400, "query:cursor")
+    assert house.call("list_attempts", path={"task_id": "none"})[0] == 404
 
 
 def test_a_page_holds_fewer_tasks_where_lambda_returns_no_more() -> None:
     house = House()
     labels = {f"{number}{'😀' * 190}": "😀" * 500 for number in range(20)}
     ids = {house.submit(PARTNER, labels=labels) for _ in range(45)}
-    assert as_lambda_returns(house, "list_tasks", query={"limit": ["100"]}) <= show.MAX_RESPONSE_BYTES
+    assert as_lambda_returns(house, "list_tasks", query={"limit": ["100"]}) <= MAX_RESPONSE_BYTES
     found: list[str] = []
     cursor = None
     while cursor is not None or not found:
