@@ -13,7 +13,6 @@ from chalicelib.ports import Outgoing, Reply
 from tests.simulation.fibers import Fibers
 from tests.simulation.witness import Witness
 
-PARTNER = "https://partner.example/"
 TARGET = "https://partner.example:443"
 ROBOT = "https://robot.example/"
 
@@ -64,9 +63,9 @@ class Outside:
 
     def send(self, outgoing: Outgoing) -> Reply:
         """What the other side answers. Raises SendFailed."""
-        if outgoing.url.startswith(PARTNER):
-            return self._visit(outgoing)
-        return self._notice(outgoing)
+        if outgoing.url.startswith(ROBOT):
+            return self._notice(outgoing)
+        return self._visit(outgoing)
 
     def _visit(self, outgoing: Outgoing) -> Reply:
         manner = self._manner(outgoing.url)

@@ -11,14 +11,16 @@ from chalicelib import api
 from chalicelib.call import Call
 from chalicelib.task import Audit, Channel
 from tests.simulation.fibers import Stopped
-from tests.simulation.outside import PARTNER, ROBOT, TAKEN, TARGET, Manner
+from tests.simulation.outside import ROBOT, TAKEN, TARGET, Manner
 from tests.simulation.stage import Stage
 
-MANY = 0.07
+MANY, MANY_IF_LARGE = 0.07, 0.4
 """The share of the clerk's ideas that are about many tasks."""
 
 NO_ANSWER = 0
 """The status of a call that brought no answer."""
+
+NOT_FOUND = 404
 
 Json = Any
 
@@ -90,12 +92,12 @@ def _other_content(stage: Stage, submission: Json, headers: Mapping[str, str]) -
 
 def submissions(stage: Stage) -> list[Json]:
     """The tasks of a story, each for a partner of its own."""
-    return [_submission(stage, number) for number in range(stage.random.randint(1, 12))]
+    return [_submission(stage, number) for number in range(stage.scale.tasks)]
 
 
 def _submission(stage: Stage, number: int) -> Json:
     random = stage.random
-    url = f"{PARTNER}{number}"
+    url = f"https://{random.choice(stage.scale.hosts)}/{number}"
     tries = random.choice((0, 0, 1, 2, 3, 6, 12))
     failing = [manner for manner in Manner if manner not in TAKEN] + [Manner.CUTS]
     stage.outside.manners[url] = [
@@ -139,10 +141,11 @@ def _policy(stage: Stage) -> Json:
 def clerk(stage: Stage) -> None:
     """Cancel, resend and deliver now, whatever comes to mind, as long as there is a storm."""
     pause = stage.random.choice((60, 300, 1200))
+    many = MANY_IF_LARGE if stage.scale.is_large else MANY
     while not stage.faults.calm:
         stage.fibers.sleep(stage.random.expovariate(1 / pause))
         known = list(stage.witness.promised.values())
-        if known and stage.random.random() < MANY:
+        if known and stage.random.random() < many:
             _resend_many(stage)
         elif known:
             _act(stage, stage.random.choice(("cancel", "resend", "deliver_now")), stage.random.choice(known))
@@ -154,6 +157,8 @@ def _act(stage: Stage, view: str, task_id: str) -> None:
     stage.tell("clerk", f"{view} {task_id}: {status}")
     if status in (200, 202):
         stage.witness.clerk_did(view.replace("_", "-"), task_id)
+    elif status == NOT_FOUND and task_id in stage.witness.gone:
+        return
     elif not again(status) and status != 409:
         stage.witness.object(f"{view} of {task_id} was answered {status} {answer}")
 
@@ -183,16 +188,17 @@ LAST_WORD = 1000
 
 
 def warden(stage: Stage) -> None:
-    """Pause, resume and limit the partners' target as long as there is a storm; in the end it is not paused."""
+    """Pause, resume and limit the partners' targets as long as there is a storm; in the end none is paused."""
     if stage.random.random() < 0.5:
         return
     pause = stage.random.choice((60, 300, 1200))
     while not stage.faults.calm:
         stage.fibers.sleep(stage.random.expovariate(1 / pause))
-        _rule(stage, _changes(stage))
+        _rule(stage, stage.random.choice(stage.targets), _changes(stage))
     stage.fibers.sleep(LAST_WORD)
-    while not _rule(stage, {"paused": False}):
-        stage.fibers.sleep(stage.random.uniform(0.1, 20))
+    for target in stage.targets:
+        while not _rule(stage, target, {"paused": False}):
+            stage.fibers.sleep(stage.random.uniform(0.1, 20))
 
 
 def _changes(stage: Stage) -> Json:
@@ -212,15 +218,16 @@ def _changes(stage: Stage) -> Json:
     return changes
 
 
-def _rule(stage: Stage, changes: Json) -> bool:
-    """Change the target. Whether the API has said that it is done."""
-    stage.witness.warden_begins(changes)
-    status, answer = call(stage, "change_target", changes, query={"target": [TARGET]})
-    stage.tell("warden", f"{json.dumps(changes)}: {status}")
+def _rule(stage: Stage, target: str, changes: Json) -> bool:
+    """Change a target. Whether the API has said that it is done. Of `TARGET`, the witness knows what is set."""
+    watched = changes if target == TARGET else {}
+    stage.witness.warden_begins(watched)
+    status, answer = call(stage, "change_target", changes, query={"target": [target]})
+    stage.tell("warden", f"{target} {json.dumps(changes)}: {status}")
     if status == NO_ANSWER:
-        stage.witness.warden_doubts(changes)
+        stage.witness.warden_doubts(watched)
     elif status == 200:
-        stage.witness.warden_did(changes)
+        stage.witness.warden_did(watched)
     elif not again(status):
         stage.witness.object(f"{changes} was answered {status} {answer}")
     return status == 200

@@ -1,4 +1,4 @@
-"""What Lambda, SQS and EventBridge do around the product: batches, time limits, a schedule; and who kills it."""
+"""What Lambda, SQS and EventBridge do around the product: batches, time limits, schedules; and who kills it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chalicelib.ports import Queue, Received
 from tests.house import sqs_event
 from tests.simulation.fibers import Process, Stopped
 from tests.simulation.stage import Expected, Stage
+from tests.simulation.troubled import TroubledStore
 from tests.simulation.weather import Fault
 
 HANDLERS: Mapping[Queue, Callable[..., Any]] = {Queue.TASKS: deliver, Queue.EXHAUSTED: tell}
@@ -24,6 +25,16 @@ SECONDS = {Queue.TASKS: 90, Queue.EXHAUSTED: 60}
 
 RECONCILE_SECONDS, RECONCILE_LIMIT, RECONCILE_EVERY = 45, 50, 60
 RESEND_LIMIT = 90
+SWEEP_LIMIT, SWEEP_EVERY = 50, 3600
+"""Seconds: the sweep's time limit, and the time between two sweeps."""
+
+SWEPT_AT_ONCE = 100
+OUTAGE_SECONDS = 3600
+IN_TIME = 20
+"""Seconds within which a pass of the reconciler has time for all that is due."""
+
+LET_GO = 600
+"""Seconds of calm after which no process sleeps any more, and none is slow."""
 
 
 def poll(stage: Stage, queue: Queue, name: str) -> None:
@@ -80,12 +91,31 @@ def look_after(stage: Stage) -> None:
     every = 5 if stage.laptop else RECONCILE_EVERY
     while True:
         due = max(stage.next_wake(), stage.fibers.now)
-        tick = due // every * every + every
+        tick = max(due // every * every + every, stage.outage_until)
         stage.schedule.wait(tick)
-        if stage.fibers.now >= tick:
-            process = stage.running("reconcile")
-            work = partial(reconcile, stage.world(process), seconds=RECONCILE_SECONDS)
-            stage.fibers.spawn(stage.infra, partial(invoke, stage, process, work, RECONCILE_LIMIT))
+        if stage.fibers.now >= max(tick, stage.outage_until):
+            stage.fibers.spawn(stage.infra, partial(_pass, stage))
+
+
+def _pass(stage: Stage) -> None:
+    """One pass of the reconciler. In calm it leaves no task that was due, if there was time."""
+    process, began = stage.running("reconcile"), stage.fibers.now
+    was_calm = stage.calm_since + LET_GO < began
+    due = stage.store.due(began + process.skew, len(stage.witness.tasks)) if was_calm else []
+    work = partial(reconcile, stage.world(process), seconds=RECONCILE_SECONDS)
+    ended = invoke(stage, process, work, RECONCILE_LIMIT)
+    if ended is not None and stage.fibers.now < began + IN_TIME:
+        left = [it.task_id for it in due if stage.store.get(it.task_id) == it]
+        stage.witness.reconciled(left)
+
+
+def sweep(stage: Stage) -> None:
+    """Remove what has expired, about each hour, where tasks expire while the story lasts."""
+    while stage.scale.is_expiring:
+        stage.fibers.sleep(stage.random.uniform(0.5, 1.5) * SWEEP_EVERY)
+        process = stage.running("sweep")
+        now = stage.fibers.now + process.skew
+        invoke(stage, process, partial(TroubledStore(stage, process).sweep, now, SWEPT_AT_ONCE), SWEEP_LIMIT)
 
 
 def resend_many(stage: Stage) -> None:
@@ -103,6 +133,13 @@ def audit(stage: Stage) -> None:
     while not stage.faults.calm:
         stage.fibers.sleep(stage.random.uniform(10, 900))
         stage.witness.check_ledger()
+
+
+def lose_all_messages(stage: Stage) -> None:
+    """Lose what is in the queues, and let no reconciler run for an hour: what is due then fills its pages."""
+    stage.tell("infra", Fault.OUTAGE)
+    stage.store.database.write(lambda tx: tx.execute("DELETE FROM messages"))
+    stage.outage_until = stage.fibers.now + OUTAGE_SECONDS
 
 
 def deploy_now_and_then(stage: Stage) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 from chalicelib import at_once, log
+from chalicelib.clocks import is_ahead
 from chalicelib.embedded import EmbeddedQueues, EmbeddedStore, open_embedded, recover
 from chalicelib.errors import Unavailable
 from chalicelib.keyring import DerivedKeys
@@ -24,15 +25,23 @@ from chalicelib.ports import Queue, World
 from chalicelib.settings import Settings, load
 from chalicelib.vault import MemoryVault
 from tests.house import NOON
+from tests.simulation import scale as scales
 from tests.simulation.fibers import Bell, Fibers, Pool, Process, pool
-from tests.simulation.outside import TARGET, Outside
+from tests.simulation.outside import Outside
+from tests.simulation.scale import Scale
 from tests.simulation.timeline import Timeline
 from tests.simulation.troubled import Surprise, TroubledHttp, TroubledQueues, TroubledStore
 from tests.simulation.weather import OF_MESSAGES, OF_NETWORKS, Fault, Faults, draw
-from tests.simulation.witness import RETENTION, Witness
+from tests.simulation.witness import Witness
 
 Expected = (Unavailable, Surprise)
 """What a step may meet when we trouble it."""
+
+
+STEPS = (-14_400, -3600, 1800, 14_400, 8_640_000)
+"""Seconds by which a clock steps: the last takes it further ahead than the calm lasts."""
+
+NEXT_WAKE = "SELECT min(wake_at), max(json_extract(task, '$.updated_at')) FROM tasks WHERE wake_at IS NOT NULL"
 
 
 @dataclass
@@ -51,6 +60,7 @@ class Stage:
     """Everything that is there once. `infra`: the process of what never dies: SQS, the pollers, the people."""
 
     laptop: bool
+    scale: Scale
     random: Random
     settings: Settings
     fibers: Fibers
@@ -70,6 +80,10 @@ class Stage:
     instances: dict[str, Process] = field(default_factory=dict)
     worlds: dict[Process, World] = field(default_factory=dict)
     deaths: int = 0
+    calm_since: float = inf
+    outage_until: float = -inf
+    unlisted: dict[str, float] = field(default_factory=dict)
+    stepped: dict[Process, float] = field(default_factory=dict)
 
     # ── processes ──
 
@@ -108,6 +122,26 @@ class Stage:
         self.schedule.ring()
         for bell in self.bells.values():
             bell.ring()
+
+    def step_clock(self, process: Process) -> None:
+        """Let the clock of a process step, and be right again after a while."""
+        seconds = self.random.choice(STEPS)
+        self.tell(process.name, f"{Fault.STEPPED} ({seconds} s)")
+        self.stepped.setdefault(process, process.skew)
+        process.skew += seconds
+        self.fibers.spawn(self.infra, partial(self._set_clock, process), self.fibers.now + self.random.uniform(1, 3600))
+
+    def _set_clock(self, process: Process) -> None:
+        process.skew = self.stepped.pop(process, process.skew)
+
+    def be_calm(self) -> None:
+        """End the storm: no fault strikes any more, indexes are complete, and no clock is off by hours."""
+        self.faults.calm, self.calm_since = True, self.fibers.now
+        self.unlisted.clear()
+        for process in list(self.stepped):
+            self._set_clock(process)
+        self.tell("story", "the faults stop")
+        self.schedule.ring()
 
     def deploy(self) -> None:
         """Restart everything at once."""
@@ -149,11 +183,16 @@ class Stage:
 
     def next_wake(self) -> float:
         """When something is due to be looked after, as the reconciler's computer has it; infinite when nothing is."""
-        sql = "SELECT min(wake_at) FROM tasks WHERE wake_at IS NOT NULL"
-        found = self.store.database.read(lambda connection: connection.execute(sql).fetchone()[0])
-        if self.store.count_held(TARGET, 1):
-            return self.fibers.now  # it may be called
-        return inf if found is None else float(found)
+        first, changed = self.store.database.read(lambda connection: connection.execute(NEXT_WAKE).fetchone())
+        ahead = changed is not None and is_ahead(changed, self.fibers.now)
+        if ahead or any(self.store.count_held(target, 1) for target in self.targets):
+            return self.fibers.now  # it may be called, or is to be planned again
+        return inf if first is None else float(first)
+
+    @property
+    def targets(self) -> list[str]:
+        """All targets of partners."""
+        return [f"https://{host}:443" for host in self.scale.hosts]
 
     def written(self) -> None:
         """Something has changed in the store: a task may be due earlier."""
@@ -165,6 +204,7 @@ class Stage:
     def set(self) -> Iterator[None]:
         """The product's threads are our fibers, and its log is the timeline, while the block runs."""
         with (
+            self.scale.set(),
             mock.patch.object(at_once, "ThreadPoolExecutor", partial(pool, self.fibers)),
             mock.patch.object(at_once, "_hands", return_value=Pool(self.fibers)),
             mock.patch.object(log, "event", self._event),
@@ -199,29 +239,32 @@ def build(seed: int) -> Stage:
     """The stage of a story, as its seed has it."""
     random = Random(seed)
     laptop = random.random() < 0.3
-    never = OF_MESSAGES | OF_NETWORKS | {Fault.LATE} if laptop else frozenset()
+    scale = scales.draw(random)
+    never = OF_MESSAGES | OF_NETWORKS if laptop else frozenset()
+    if scale.is_expiring:
+        never |= {Fault.STEPPED}  # a clock that is ahead removes what has not expired
     fibers, timeline = Fibers(NOON), Timeline(NOON)
     infra, host = Process("infra"), Process("laptop")
     settings = load(
         {
             "KKBIDA_OPEN_API": "1",
-            "KKBIDA_RETENTION_DAYS": str(RETENTION // 86_400),
             "KKBIDA_GRACE": random.choice(("60", "600")),
             "KKBIDA_IN_FLIGHT_LIMIT": random.choice(("2", "100000", "100000")),
         }
     )
     stage: Stage
+    vault = MemoryVault()
 
     class QueueClock:
         def now(self) -> float:
             return stage.queue_now()
 
-    vault = MemoryVault()
     store, queues = open_embedded(":memory:", settings, QueueClock(), vault)
     faults = Faults(draw(random, lambda fault: fault not in never), Random(random.random()))
-    witness = Witness(fibers, store, faults)
+    witness = Witness(fibers, store, faults, scale.retention)
     stage = Stage(
         laptop=laptop,
+        scale=scale,
         random=Random(random.random()),
         settings=settings,
         fibers=fibers,

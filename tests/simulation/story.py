@@ -69,8 +69,9 @@ def _play(stage: Stage) -> None:
     people.open_channels(stage)
     _begin(stage, calm)
     fibers.run(lambda: not witness.objections and fibers.now < calm)
-    stage.faults.calm = True
-    stage.tell("story", "the faults stop")
+    if stage.faults.strikes(Fault.OUTAGE):
+        services.lose_all_messages(stage)
+    stage.be_calm()
     fibers.run(lambda: not witness.objections and fibers.now < calm + PATIENCE)
     if not witness.objections:
         witness.look_back(_left(stage), fair=_is_fair(stage))
@@ -82,6 +83,7 @@ def _begin(stage: Stage, calm: float) -> None:
         *(partial(services.poll, stage, queue, f"{queue}-{n}") for queue, most in POLLERS.items() for n in range(most)),
         partial(services.look_after, stage),
         partial(services.resend_many, stage),
+        partial(services.sweep, stage),
         partial(services.deploy_now_and_then, stage),
         partial(services.audit, stage),
         partial(people.clerk, stage),
@@ -118,7 +120,9 @@ def _figures(stage: Stage) -> Counter[str]:
     return Counter(
         {
             "stories": 1,
-            "tasks": len(witness.tasks),
+            "large stories": stage.scale.is_large,
+            "tasks": len(witness.tasks) + len(witness.gone),
+            "expired": len(witness.gone),
             "requests": len(witness.visits),
             "interrupted": sum(attempt.verdict is Verdict.INTERRUPTED for attempt in attempts),
             "arrived more than once": sum(times > 1 for times in arrived.values()),

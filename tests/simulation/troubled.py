@@ -21,6 +21,9 @@ class Surprise(Exception):
     """What nobody expects from a port."""
 
 
+UNLISTED_SECONDS = (5, 60, 600, 7200)
+"""Seconds for which an index may miss a change."""
+
 LATENCY = 0.005
 """Seconds that a call takes on average, half of it on the way there."""
 
@@ -45,6 +48,8 @@ class Troubled:
         answer = effect()
         self._on_the_way(Fault.DIES_AFTER, name)
         self._may_fail(Fault.UNANSWERED, name)
+        if self.stage.faults.strikes(Fault.STEPPED):
+            self.stage.step_clock(self.process)
         return answer
 
     def _on_the_way(self, death: Fault, name: str) -> float:
@@ -90,9 +95,13 @@ class TroubledStore(Troubled):
         method = getattr(self.stage.store, name)
 
         def effect() -> Any:
+            if name == "sweep":
+                return self.stage.witness.look_at_sweep(partial(method, *arguments, **more))
             answer = method(*arguments, **more)
             if name in self.WRITES:
                 self._seen(name, arguments[0], answer)
+            if name == "whose_turn" and answer:
+                self._seen(name, answer, answer)  # it may have called it up
             if name == "save_resend" and answer:
                 self._resends(arguments[0])
             return answer
@@ -107,20 +116,22 @@ class TroubledStore(Troubled):
         return answer
 
     def _lagging(self, tasks: Sequence[Any]) -> list[Any]:
-        return [task for task in tasks if not self.stage.faults.strikes(Fault.LAGGING)]
+        listed = [it for it in tasks if self.stage.unlisted.get(getattr(it, "task_id", ""), 0) <= self.stage.fibers.now]
+        return [it for it in listed if not self.stage.faults.strikes(Fault.LAGGING)]
 
     def _seen(self, name: str, of: Any, answer: Any) -> None:
         """Let the witness see what the call has changed."""
         task_id = of if isinstance(of, str) else of.task_id
         self.stage.tell(self.process.name, f"  {name} {task_id}: {_short(name, answer)}")
-        self.stage.witness.look(task_id, self.process)
+        if self.stage.witness.look(task_id, self.process) and self.stage.faults.strikes(Fault.UNLISTED):
+            self.stage.unlisted[task_id] = self.stage.fibers.now + self.stage.random.choice(UNLISTED_SECONDS)
         self.stage.written()
 
     def _resends(self, resend: Resend) -> None:
         """Let the witness see how far a bulk resend has come."""
         told = f"{resend.status}, {resend.resent} resent, {resend.passed_over} passed over, {len(resend.hand)} in hand"
         self.stage.tell(self.process.name, f"  save_resend {resend.resend_id}: {told}")
-        self.stage.witness.look_at_resend(resend)
+        self.stage.witness.look_at_resend(resend, self.stage.unlisted)
         self.stage.resends.ring()
 
 

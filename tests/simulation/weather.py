@@ -27,14 +27,30 @@ class Fault(StrEnum):
     LAGGING = "an index lags"  # per task that is due, and per mention that a notice has gathered
     SKEWED = "a clock is off by minutes"  # per process
     DEPLOYED = "a deploy restarts everything"  # per hour
+    UNLISTED = "an index misses a change for minutes or hours"  # per change of a task's status
+    STEPPED = "a clock steps by hours or months"  # per call of a port
+    OUTAGE = "all messages are lost, and no reconciler runs for an hour"  # per story, when the storm ends
 
 
-OF_MESSAGES = frozenset({Fault.LOST, Fault.DOUBLED, Fault.LATE, Fault.EARLY, Fault.UNDELETED, Fault.LAGGING})
+OF_MESSAGES = frozenset(
+    {Fault.LOST, Fault.DOUBLED, Fault.LATE, Fault.EARLY, Fault.UNDELETED, Fault.LAGGING, Fault.UNLISTED, Fault.OUTAGE}
+)
 OF_NETWORKS = frozenset({Fault.UNANSWERED, Fault.REPEATED})
-MOST = {Fault.SKEWED: 1.0, Fault.DEPLOYED: 1.0, Fault.DIES_BEFORE: 0.05, Fault.DIES_AFTER: 0.05, Fault.FROZEN: 0.02}
+MOST = {
+    Fault.SKEWED: 1.0,
+    Fault.DEPLOYED: 1.0,
+    Fault.OUTAGE: 1.0,
+    Fault.DIES_BEFORE: 0.05,
+    Fault.DIES_AFTER: 0.05,
+    Fault.FROZEN: 0.02,
+    Fault.STEPPED: 0.005,
+}
 """The highest chance of a fault, where it is not `OFTEN`."""
 
 OFTEN, SELDOM = 0.2, 0.002
+POSSIBLE, POSSIBLE_STEPS = 0.5, 0.15
+"""The share of stories in which a fault is possible. Steps of clocks are in few: they excuse much."""
+
 FAIR = 0.1
 """The share of stories without any fault."""
 
@@ -45,7 +61,11 @@ def draw(random: Random, possible: Callable[[Fault], bool]) -> Weather:
     """The weather of a story: about half of the possible faults, each between seldom and often; or none at all."""
     if random.random() < FAIR:
         return {}
-    return {fault: _chance(random, fault) for fault in Fault if random.random() < 0.5 and possible(fault)}
+    return {fault: _chance(random, fault) for fault in Fault if random.random() < _share(fault) and possible(fault)}
+
+
+def _share(fault: Fault) -> float:
+    return POSSIBLE_STEPS if fault is Fault.STEPPED else POSSIBLE
 
 
 def _chance(random: Random, fault: Fault) -> float:

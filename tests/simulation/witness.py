@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -41,6 +41,9 @@ NOT_SHORT = 2000
 FRESH = 15
 """Seconds for which a worker may go by what was set of a target before."""
 
+OUT_OF_STEP = (Fault.FROZEN, Fault.SKEWED, Fault.STEPPED)
+"""Faults after which limits of a target may be exceeded."""
+
 UNDER_WAY = 60
 """Seconds that an attempt may be on its way to begin, when ports are slow."""
 
@@ -50,8 +53,11 @@ GIVEN_AHEAD, BESIDE = 120, 30
 TARGET = "https://partner.example:443"
 """Where all partners live."""
 
-RETENTION = 365 * 86_400
-"""Seconds for which a finished task is kept: longer than any story."""
+ROUGHLY = 1800
+"""Seconds by which a task may leave early: clocks differ by minutes, and a process may sleep before it has written."""
+
+WALKED_AGAIN = 120
+"""Seconds for which an index may miss a task and a bulk resend finds it: it walks three times, a minute apart."""
 
 Json = Any
 Say = Callable[[str, str], None]
@@ -108,9 +114,12 @@ class Witness:
     fibers: Fibers
     store: EmbeddedStore
     faults: Faults
+    retention: float
     say: Say = lambda _who, _what: None
     objections: list[str] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
+    gone: dict[str, Task] = field(default_factory=dict)
+    settled: dict[str, float] = field(default_factory=dict)
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
     visits: list[Visit] = field(default_factory=list)
     open: dict[str, list[Visit]] = field(default_factory=dict)
@@ -141,12 +150,13 @@ class Witness:
 
     # ── at every step ──
 
-    def look(self, task_id: str, process: Process) -> None:
-        """Look at a task that a process may have changed."""
+    def look(self, task_id: str, process: Process) -> bool:
+        """Look at a task that a process may have changed. Whether its status has."""
         old, new = self.tasks.get(task_id), self.store.get(task_id)
         if new is None:
-            return
+            return False
         self.tasks[task_id] = new
+        self._note_end(task_id, new)
         if old is not None and new != old:
             for objection in _wrong_with(old, new):
                 self.object(f"{task_id}: {objection}")
@@ -159,14 +169,42 @@ class Witness:
         )
         if new.request.ordering_key is not None:
             self._look_at_line(new.line, process)
+        return old is None or new.status is not old.status
+
+    def _note_end(self, task_id: str, task: Task) -> None:
+        """Its retention runs from the moment at which it is over and nothing is owed."""
+        if task.status in FINAL and task.wake_at is None:
+            self.settled.setdefault(task_id, self.fibers.now)
+        else:
+            self.settled.pop(task_id, None)
+
+    def look_at_sweep(self, sweep: Callable[[], int]) -> int:
+        """Look at tasks that leave: each was settled a retention ago, and all promises about it were kept."""
+        now = self.fibers.now
+        may_leave = [task_id for task_id, at in self.settled.items() if at + self.retention < now + ROUGHLY]
+        objections = {task_id: list(self._story_of(task_id)) for task_id in may_leave}
+        swept = sweep()
+        for task_id in [it for it in self.tasks if self.store.get(it) is None] if swept else ():
+            self.gone[task_id] = self.tasks.pop(task_id)
+            self.settled.pop(task_id, None)
+            for objection in objections.get(task_id, ["(1) it has left before its retention was over"]):
+                self.object(f"{task_id}: {objection}")
+        return swept
+
+    def reconciled(self, left: Iterable[str]) -> None:
+        """A pass of the reconciler has ended in calm, and has left these as they were although they were due."""
+        for task_id in left:
+            self.object(f"{task_id}: (4) the reconciler has left it, and had time")
 
     def _look_at_line(self, line: str, process: Process) -> None:
         """The first of a line does not wait for anybody, and all others do. Whoever leaves it calls up another."""
         for known in self._standing(line):
             if known != self.store.get(known.task_id):
                 self.look(known.task_id, process)
+        expired = any(task.place is not None and task.line == line for task in self.gone.values())
         for number, task in enumerate(self._standing(line)):
-            self._require(task.behind == (number > 0), f"{task.task_id}: stands at {number} of its line")
+            is_right = task.behind == (number > 0) or (expired and task.behind)  # the reconciler calls it up
+            self._require(is_right, f"{task.task_id}: stands at {number} of its line")
 
     def _standing(self, line: str) -> list[Task]:
         """Those who stand in a line, as they were seen last."""
@@ -175,7 +213,8 @@ class Witness:
 
     def _note(self, old: Task, new: Task, process: Process) -> None:
         if new.fence > old.fence:
-            clock = self.fibers.now + process.skew
+            stepped = self.faults.struck[Fault.STEPPED]  # since the process has read its clock, perhaps
+            clock = (new.claimed_at or 0) if stepped else self.fibers.now + process.skew
             self._require(old.lease_until <= clock, f"{new.task_id}: (2) claimed while the lease of another runs")
             self._require(old.due_at <= clock, f"{new.task_id}: attempt {new.fence} began before it was due")
             self._require((new.claimed_at or 0) < old.deadline_at, f"{new.task_id}: claimed after the deadline")
@@ -256,7 +295,7 @@ class Witness:
 
     def _check_target(self, visit: Visit) -> None:
         """Promises about the target, but for processes that slept and clocks that are off."""
-        if visit.process.skew or self.faults.struck[Fault.FROZEN] or self.faults.struck[Fault.SKEWED]:
+        if not self._is_at_target(visit) or any(self.faults.struck[it] for it in OUT_OF_STEP):
             return
         paused, _ = self._rule("paused", visit, FRESH)
         self._require(not paused, f"{visit.task_id}: a request leaves for a target that is paused")
@@ -264,10 +303,14 @@ class Witness:
         self._check_rate(visit)
         self._check_breaker(visit)
 
+    def _is_at_target(self, visit: Visit) -> bool:
+        task = self.tasks.get(visit.task_id) or self.gone[visit.task_id]
+        return task.request.url.startswith(TARGET.removesuffix(":443") + "/")
+
     def _running(self, since: float) -> int:
         """Requests on their way that were begun after that moment."""
         there = [visit for of in self.open.values() for visit in of if visit.ended is None and visit.process.alive]
-        return sum(self._began(visit) > since for visit in there)
+        return sum(self._began(visit) > since for visit in there if self._is_at_target(visit))
 
     def _check_places(self, visit: Visit) -> None:
         most, since = self._rule("max_concurrency", visit, FRESH)
@@ -277,7 +320,7 @@ class Witness:
     def _check_rate(self, visit: Visit) -> None:
         """Turns that were given before the rate was set are good for a while; and each for a while beside its time."""
         rate, since = self._rule("rate_per_second", visit, GIVEN_AHEAD)
-        begun = sum(self._began(it) > since for it in [*self.visits, visit])
+        begun = sum(self._began(it) > since for it in [*self.visits, visit] if self._is_at_target(it))
         may = 0 if rate is None else rate * (self.fibers.now - since + 2 * BESIDE) + 2
         self._require(rate is None or begun <= may, f"{visit.task_id}: {begun} requests since the rate is {rate}")
 
@@ -294,7 +337,7 @@ class Witness:
         if second.at >= first.at + first.lease:
             return older.process.frozen_until > first.at
         taker = self.claims[older.task_id, older.fence + 1]  # who ended the lease, perhaps with one since recorded
-        return taker.process.skew > older.process.skew
+        return taker.process.skew > older.process.skew or bool(self.faults.struck[Fault.STEPPED])
 
     def asked(self, channel: str) -> None:
         """A request is on its way to a robot, whatever becomes of it."""
@@ -313,9 +356,14 @@ class Witness:
         """The API has said that an action was done."""
         self.answered[action, task_id] += 1
 
-    def look_at_resend(self, resend: Resend) -> None:
-        """A bulk resend was saved: when it begins, these tasks match its filter, each in this round."""
-        matching = {it.task_id: it.round for it in self.tasks.values() if _is_asked_for(it, resend.filter)}
+    def look_at_resend(self, resend: Resend, unlisted: Mapping[str, float]) -> None:
+        """A bulk resend was saved: when it begins, these tasks match its filter, each in this round.
+
+        `unlisted`: until when an index misses a task. One that is missed for longer than it looks is not promised.
+        """
+        looks_until = self.fibers.now + WALKED_AGAIN
+        asked_for = [it for it in self.tasks.values() if _is_asked_for(it, resend.filter)]
+        matching = {it.task_id: it.round for it in asked_for if unlisted.get(it.task_id, 0) < looks_until}
         self.to_resend.setdefault(resend.resend_id, matching)
 
     # ── when the story is over ──
@@ -325,7 +373,7 @@ class Witness:
         self.objections += [*self.delays, *self._never_left(), *self._hasty(), *self._told_again()] if fair else []
         self._require(left_in_queues == 0, f"{left_in_queues} messages are left that nobody needs")
         for task_id in self.promised.values():
-            self._require(task_id in self.tasks, f"{task_id}: (1) accepted, and lost")
+            self._require(task_id in self.tasks or task_id in self.gone, f"{task_id}: (1) accepted, and lost")
         for task_id in self.tasks:
             for objection in self._story_of(task_id):
                 self.object(f"{task_id}: {objection}")
@@ -347,7 +395,7 @@ class Witness:
         """Notices that were sent once more although the robot's yes had arrived."""
         taken = Counter(it.channel_id for it, _ in self._notices().values() if it.status is NoticeStatus.DELIVERED)
         heard = Counter(it.channel for it in self.heard if it.answered)
-        if taken != heard:
+        if taken != heard and not self.gone:
             yield f"the robots answered {heard}, and {taken} were told"
 
     def _miscounted(self) -> Iterator[str]:
@@ -387,7 +435,7 @@ class Witness:
         task = self.store.get(task_id)
         assert task is not None, f"{task_id} is gone"
         if task.status in LIVE:
-            if not self._is_held(task):
+            if not self._is_held(task) and not self._is_scheduled_too_late(task):
                 yield f"(1) never came to an end: {task.status}"
             return
         yield from self._attempts_of(task)
@@ -399,6 +447,10 @@ class Witness:
         """Whether it waits for a task that is exhausted and was asked to hold its line."""
         first = self._standing(task.line)[0] if task.behind else task
         return first.status is Status.EXHAUSTED and first.request.on_exhausted == "hold"
+
+    def _is_scheduled_too_late(self, task: Task) -> bool:
+        """A first attempt stays scheduled, also where a clock that was ahead has said when."""
+        return bool(self.faults.struck[Fault.STEPPED]) and task.is_scheduled and task.due_at > self.fibers.now
 
     def _attempts_of(self, task: Task) -> Iterator[str]:
         attempts = self.store.attempts(task)
@@ -453,6 +505,8 @@ class Witness:
         times = {of: sum(it.detail.get("resend_id") == resend.resend_id for it in audited[of]) for of in audited}
         if max(times.values(), default=0) > 1:
             yield f"it resent some task {max(times.values())} times"
+        if self.gone:
+            return  # what it did is in the audit trails of tasks that have left
         if not resend.resent <= sum(times.values()) <= resend.resent + resend.failed:
             yield f"it says that it has resent {resend.resent}, and did so {sum(times.values())} times"
         there = self.to_resend[resend.resend_id].items()
@@ -462,14 +516,14 @@ class Witness:
 
     def check_ledger(self) -> None:
         """(6) The product's own ledger, at any moment."""
-        ledger = self.store.ledger(self.fibers.now, RETENTION)
+        ledger = self.store.ledger(self.fibers.now, self.retention)
         self._require(ledger.balanced, f"(6) the ledger does not add up: {ledger}")
         self._require(ledger.accepted == len(self.tasks), f"(6) it knows {ledger.accepted} of {len(self.tasks)} tasks")
 
     def _check_sums(self) -> None:
         """(6) What was counted on the way, and a count of what is there."""
         self.check_ledger()
-        there: Counter[str] = Counter()
+        there = Counter(f"in_{task.status}" for task in self.gone.values())
         cursor: str | None = None
         while True:
             page = self.store.page(Query(), cursor, 100)
@@ -482,8 +536,8 @@ class Witness:
         self._require(standing == dict(there), f"(6) the counters say {standing}, and there are {dict(there)}")
         accepted = counted.get("accepted", 0)
         self._require(
-            accepted == len(self.tasks) == sum(there.values()),
-            f"(6) accepted {accepted}, seen {len(self.tasks)}, there {sum(there.values())}",
+            accepted == len(self.tasks) + len(self.gone) == sum(there.values()),
+            f"(6) accepted {accepted}, seen {len(self.tasks)}, gone {len(self.gone)}, there {sum(there.values())}",
         )
 
 
