@@ -189,6 +189,9 @@ class Witness:
             self.settled.pop(task_id, None)
             for objection in objections.get(task_id, ["(1) it has left before its retention was over"]):
                 self.object(f"{task_id}: {objection}")
+        for task_id, at in self.settled.items() if self.faults.calm else ():
+            is_late = at + self.retention + ROUGHLY < now
+            self._require(not is_late, f"{task_id}: its retention is over, and it is still there")
         return swept
 
     def reconciled(self, left: Iterable[str]) -> None:
