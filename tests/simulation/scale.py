@@ -71,7 +71,7 @@ def draw(random: Random) -> Scale:
     is_large = random.random() < LARGE
     return Scale(
         is_large=is_large,
-        tasks=random.randint(30, 60) if is_large else random.randint(1, 12),
+        tasks=random.randint(24, 40) if is_large else random.randint(1, 12),
         hosts=("partner.example", *(f"partner-{number}.example" for number in range(1, 10 if is_large else 1))),
         retention=random.choice(SHORT_RETENTIONS) if random.random() < EXPIRING else LONG_RETENTION,
     )
