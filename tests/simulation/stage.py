@@ -41,7 +41,9 @@ Expected = (Unavailable, Surprise)
 STEPS = (-14_400, -3600, 1800, 14_400, 8_640_000)
 """Seconds by which a clock steps: the last takes it further ahead than the calm lasts."""
 
-NEXT_WAKE = "SELECT min(wake_at), max(json_extract(task, '$.updated_at')) FROM tasks WHERE wake_at IS NOT NULL"
+NEXT_WAKE = """SELECT min(wake_at), max(min(wake_at, json_extract(task, '$.updated_at')))
+    FROM tasks WHERE wake_at IS NOT NULL"""
+"""When the first task is due, and a moment that is ahead if a clock that was ahead has planned a task."""
 
 
 @dataclass
@@ -183,8 +185,8 @@ class Stage:
 
     def next_wake(self) -> float:
         """When something is due to be looked after, as the reconciler's computer has it; infinite when nothing is."""
-        first, changed = self.store.database.read(lambda connection: connection.execute(NEXT_WAKE).fetchone())
-        ahead = changed is not None and is_ahead(changed, self.fibers.now)
+        first, last = self.store.database.read(lambda connection: connection.execute(NEXT_WAKE).fetchone())
+        ahead = last is not None and is_ahead(last, self.fibers.now)
         if ahead or any(self.store.count_held(target, 1) for target in self.targets):
             return self.fibers.now  # it may be called, or is to be planned again
         return inf if first is None else float(first)
