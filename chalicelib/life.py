@@ -403,12 +403,15 @@ def watch(task: Task, *, now: float, lease: float) -> Task:
 def rebase(task: Task, *, now: float) -> Task:
     """A task that was changed by a clock that was ahead, as it would be, had that been now.
 
-    A first try that was put off stays where it was put: its moment may have been given by the client.
+    A first try that was put off stays where it was put: its moment may have been given by the client. The wait of a
+    later round is the rate of a bulk resend, which counts from the present.
     """
     ahead = task.updated_at - now
     waits = max(task.due_at - task.updated_at, 0)
-    moved = {} if task.is_scheduled else {"due_at": now + waits, "round_started_at": min(task.round_started_at, now)}
-    wake_at = task.wake_at if task.is_scheduled or task.wake_at is None else max(task.wake_at - ahead, now)
+    stays = task.is_scheduled and task.round == 1
+    begins = now if task.number else now + waits
+    moved = {} if stays else {"due_at": now + waits, "round_started_at": min(task.round_started_at, begins)}
+    wake_at = task.wake_at if stays or task.wake_at is None else max(task.wake_at - ahead, now)
     return evolve(task, version=task.version + 1, updated_at=now, wake_at=wake_at, **moved)
 
 

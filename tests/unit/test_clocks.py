@@ -67,6 +67,15 @@ def test_a_task_that_was_put_off_to_a_moment_stays_where_it_was_put() -> None:
     assert life.rebase(put_off, now=NOON).due_at == NOON + DAY
 
 
+def test_a_round_of_a_bulk_resend_is_planned_again_with_the_wait_of_its_rate() -> None:
+    ended = life.cancel(task(), now=NOON, retention=RETENTION)
+    resent = life.resend(ended, ended.request, now=NOON + AHEAD, grace=GRACE, due_at=NOON + AHEAD + 90)
+    again = life.rebase(resent, now=NOON + 60)
+    assert again.due_at == again.round_started_at == NOON + 150
+    assert again.wake_at is not None
+    assert NOON + 150 < again.wake_at <= NOON + 150 + GRACE
+
+
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────
 
 
