@@ -395,12 +395,12 @@ def encoded(coding: bytes, body: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        (b"gzip", gzip.compress(b"success")),
-        (b"GZIP", gzip.compress(b"success")),
-        (b"x-gzip", gzip.compress(b"success")),
-        (b"identity, gzip", gzip.compress(b"success")),
-        (b"gzip", gzip.compress(b"suc") + gzip.compress(b"") + gzip.compress(b"cess")),
-        (b"gzip", gzip.compress(b"success") + b"\0" * 512),
+        (b"gzip", gzip.compress(b"success", mtime=0)),
+        (b"GZIP", gzip.compress(b"success", mtime=0)),
+        (b"x-gzip", gzip.compress(b"success", mtime=0)),
+        (b"identity, gzip", gzip.compress(b"success", mtime=0)),
+        (b"gzip", gzip.compress(b"suc", mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(b"cess", mtime=0)),
+        (b"gzip", gzip.compress(b"success", mtime=0) + b"\0" * 512),
         (b"deflate", zlib.compress(b"success")),
         (b"deflate", raw_deflate(b"success")),
         (b"identity", b"success"),
@@ -431,9 +431,9 @@ def test_nothing_is_nothing_in_any_coding(coding: bytes) -> None:
     ("coding", "body"),
     [
         (b"gzip", b"success"),
-        (b"gzip", gzip.compress(b"success")[:-1]),
-        (b"gzip", gzip.compress(b"success")[:-8] + b"\0" * 8),
-        (b"gzip", gzip.compress(b"success") + b"\x1f\x8b\x08 broken"),
+        (b"gzip", gzip.compress(b"success", mtime=0)[:-1]),
+        (b"gzip", gzip.compress(b"success", mtime=0)[:-8] + b"\0" * 8),
+        (b"gzip", gzip.compress(b"success", mtime=0) + b"\x1f\x8b\x08 broken"),
         (b"deflate", b"\xffsuccess"),
         (b"deflate", zlib.compress(b"success")[:-1]),
         (b"deflate", raw_deflate(b"success" * 100)[:-3]),
@@ -460,7 +460,7 @@ def test_a_body_of_many_members_is_decoded_in_time_to_its_length(monkeypatch: py
 
     decompressobj = zlib.decompressobj
     monkeypatch.setattr(zlib, "decompressobj", Stream)
-    body = gzip.compress(b"") * 5000
+    body = gzip.compress(b"", mtime=0) * 5000
     assert read(encoded(b"gzip", body), limit=len(body)).body == b""
     assert sum(copied) < 205 * len(body), "each byte is copied for each member in its slice, at most"
 
@@ -499,7 +499,7 @@ PIECES = st.sampled_from(
             b"\r",
             b"\xff",
         ),
-        *(b"Content-Encoding: gzip\r\n", gzip.compress(b"abc"), b"Content-Length: 7, 7\r\n"),
+        *(b"Content-Encoding: gzip\r\n", gzip.compress(b"abc", mtime=0), b"Content-Length: 7, 7\r\n"),
     ]
 )
 
