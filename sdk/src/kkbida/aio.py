@@ -25,7 +25,7 @@ from kkbida.client import (
 )
 from kkbida.errors import Unreachable
 from kkbida.talk import Outcome, Patience, Send, Sleep
-from kkbida.tasks import BatchResult, Changes, Filter, ListedTask, Task, WholeTask
+from kkbida.tasks import Attempt, BatchResult, Changes, Filter, ListedTask, Task, WholeTask
 from kkbida.version import USER_AGENT
 from kkbida.wire import MAX_REPLY_BYTES, MAX_REPLY_SECONDS, AsyncTransport, Reply, Request
 
@@ -71,6 +71,17 @@ class AsyncClient:
     async def get(self, task_id: str) -> WholeTask:
         """A task with its attempts, its notices and its audit trail."""
         return await self.do(operations.get(task_id))
+
+    async def attempts(self, task_id: str) -> AsyncIterator[Attempt]:
+        """The attempts of a task, of all rounds, newest first, all of them, fetched as they are asked for."""
+        cursor = None
+        while True:
+            page = await self.do(operations.attempts(task_id, cursor=cursor))
+            for attempt in page.attempts:
+                yield attempt
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def wait(self, task_id: str, timeout: float = WAIT_SECONDS) -> WholeTask:
         """The task, once it is delivered, exhausted or cancelled. Raises NotFinalYet after `timeout` seconds."""

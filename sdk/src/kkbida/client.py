@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
@@ -19,9 +19,9 @@ from kkbida import operations
 from kkbida.credentials import CallerKey, Credentials, Nobody
 from kkbida.errors import Unreachable
 from kkbida.talk import Outcome, Patience, Send, Sleep, Speaker
-from kkbida.tasks import BatchResult, Changes, Filter, ListedTask, Task, WholeTask
+from kkbida.tasks import Attempt, BatchResult, Changes, Filter, ListedTask, Task, WholeTask
 from kkbida.version import USER_AGENT
-from kkbida.wire import MAX_REPLY_BYTES, MAX_REPLY_SECONDS, Reply, Request, Transport
+from kkbida.wire import MAX_REPLY_BYTES, MAX_REPLY_SECONDS, Json, Reply, Request, Transport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -113,6 +113,16 @@ class Client:
         """A task with its attempts, its notices and its audit trail."""
         return self.do(operations.get(task_id))
 
+    def attempts(self, task_id: str) -> Iterator[Attempt]:
+        """The attempts of a task, of all rounds, newest first, all of them, fetched as they are asked for."""
+        cursor = None
+        while True:
+            page = self.do(operations.attempts(task_id, cursor=cursor))
+            yield from page.attempts
+            cursor = page.cursor
+            if cursor is None:
+                return
+
     def wait(self, task_id: str, timeout: float = WAIT_SECONDS) -> WholeTask:
         """The task, once it is delivered, exhausted or cancelled. Raises NotFinalYet after `timeout` seconds."""
         return self._run(self._speaker.until_final(task_id, timeout))
@@ -124,6 +134,16 @@ class Client:
             page = self.do(operations.page(of, cursor=cursor, limit=page_size))
             yield from page.tasks
             cursor = page.cursor
+            if cursor is None:
+                return
+
+    def rows(self, route: str, name: str) -> Iterator[Mapping[str, Json]]:
+        """What a route lists under a name, all of it, fetched as it is asked for."""
+        cursor = None
+        while True:
+            shown = self.do(operations.show(route, operations.about(name), {"cursor": cursor}))
+            yield from shown[name]
+            cursor = shown.get("cursor")
             if cursor is None:
                 return
 

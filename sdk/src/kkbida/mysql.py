@@ -449,7 +449,7 @@ def told(problem: Mapping[str, Any]) -> str:
 
 
 def _bring_channels(client: Client, stage: Stage, report: Report, progress: Callable[[], None]) -> None:
-    there = [str(it["memo"]) for it in client.do(operations.show("/v1/channels", operations.member("channels")))]
+    there = [str(it["memo"]) for it in client.rows("/v1/channels", "channels")]
     for row in stage.hooks():
         try:
             report.channels[_bring_channel(client, row, there, dry_run=report.dry_run)] += 1

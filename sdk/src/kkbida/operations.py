@@ -11,6 +11,8 @@ from kkbida.credentials import DEVICE_COOKIE, SESSION_COOKIE, OperatorSession
 from kkbida.errors import InvalidRequest, KkbidaError, Unavailable, Unintelligible, Unsendable, problem
 from kkbida.rawjson import written as written_json
 from kkbida.tasks import (
+    Attempt,
+    AttemptPage,
     BatchResult,
     Changes,
     Filter,
@@ -19,6 +21,7 @@ from kkbida.tasks import (
     Task,
     WholeTask,
     batch_result,
+    read,
     task_of,
 )
 from kkbida.wire import Json, Reply, Request, encoded
@@ -190,6 +193,12 @@ def _page(reply: Reply) -> Page:
     return Page(tuple(task_of(ListedTask, it) for it in shown["tasks"]), shown["cursor"])
 
 
+def _attempts(reply: Reply) -> AttemptPage:
+    shown = reply.json()
+    found = shown["attempts"]
+    return AttemptPage(tuple(read(Attempt, it) for it in found), shown["cursor"], found)
+
+
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -221,6 +230,13 @@ def page(of: Filter, *, cursor: str | None = None, limit: int = 50) -> Operation
     """A page of tasks, newest first."""
     query = {**of.as_json(), "limit": str(limit), **({} if cursor is None else {"cursor": cursor})}
     return Operation("GET", "/v1/tasks", _page, query=query, repeatable=True)
+
+
+def attempts(task_id: str, *, cursor: str | None = None, limit: int = 100) -> Operation[AttemptPage]:
+    """A page of the attempts of a task, of all rounds, newest first."""
+    query = {"limit": str(limit), **({} if cursor is None else {"cursor": cursor})}
+    route = "/v1/tasks/{task_id}/attempts"
+    return Operation("GET", route, _attempts, ids={"task_id": task_id}, query=query, repeatable=True)
 
 
 def resend(task_id: str, changes: Changes) -> Operation[ListedTask]:

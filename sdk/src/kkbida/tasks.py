@@ -267,12 +267,16 @@ class ListedTask:
 
 @dataclass(frozen=True)
 class WholeTask(ListedTask):
-    """A task with its attempts, its notices and its audit trail, of all rounds, the newest last."""
+    """A task with its attempts, its notices and its audit trail, of all rounds, the newest last.
+
+    With an `attempts_cursor` there are older attempts than fit into one answer: `Client.attempts` has all of them.
+    """
 
     attempts: Sequence[Attempt]
     notices: Sequence[Notice]
     audit: Sequence[Audit]
     submitted_by: str | None = None
+    attempts_cursor: str | None = None
 
 
 def task_of(kind: Callable[..., Shape], shown: Mapping[str, Json]) -> Shape:
@@ -302,6 +306,18 @@ def batch_result(task: Task, shown: Mapping[str, Json]) -> BatchResult:
     if "task" in shown:
         return BatchResult(task, task_of(ListedTask, shown["task"]), None)
     return BatchResult(task, None, problem(shown["status"], shown["problem"]))
+
+
+@dataclass(frozen=True)
+class AttemptPage:
+    """Some attempts of a task, newest first, and where the next page begins: None when there is none.
+
+    `shown`: all that kkbida said of each.
+    """
+
+    attempts: Sequence[Attempt]
+    cursor: str | None
+    shown: Sequence[Mapping[str, Json]] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)

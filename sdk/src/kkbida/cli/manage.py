@@ -31,9 +31,9 @@ def several(values: Sequence[str]) -> str:
     return ", ".join(values)
 
 
-def members(client: Client, route: str, name: str) -> list[dict[str, Json]]:
+def members(client: Client, route: str, name: str) -> list[Mapping[str, Json]]:
     """What a route lists under a name."""
-    return list(client.do(operations.show(route, operations.member(name))))
+    return list(client.rows(route, name))
 
 
 # ── bulk resends ─────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -237,7 +238,7 @@ def end_as(task: ListedTask) -> None:
 @pass_here
 def show(here: Here, task_id: str) -> None:
     """Where a task stands, in a sentence, and its life: every attempt, what came back, what is waited for."""
-    task = here.client().get(task_id)
+    task = whole(here.client(), task_id)
     if here.as_json:
         say.document(task.shown)
         return
@@ -246,6 +247,21 @@ def show(here: Here, task_id: str) -> None:
     say.facts(_facts(task))
     say.line("")
     say.out().print(Text("\n").join(_moments(task)), soft_wrap=True)
+
+
+def whole(client: Client, task_id: str) -> WholeTask:
+    """A task with all of its attempts, also where they do not fit into one answer."""
+    task = client.get(task_id)
+    if task.attempts_cursor is None:
+        return task
+    attempts, shown = list(task.attempts), list(task.shown["attempts"])
+    cursor: str | None = task.attempts_cursor
+    while cursor is not None:
+        page = client.do(operations.attempts(task_id, cursor=cursor))
+        attempts[:0], shown[:0] = page.attempts[::-1], page.shown[::-1]
+        cursor = page.cursor
+    all_shown = {**task.shown, "attempts": shown, "attempts_cursor": None}
+    return replace(task, attempts=tuple(attempts), attempts_cursor=None, shown=all_shown)
 
 
 def _facts(task: WholeTask) -> say.Row:
