@@ -262,7 +262,10 @@ def build(seed: int) -> Stage:
             return stage.queue_now()
 
     store, queues = open_embedded(":memory:", settings, QueueClock(), vault)
-    faults = Faults(draw(random, lambda fault: fault not in never), Random(random.random()))
+    weather = draw(random, lambda fault: fault not in never)
+    if weather and scale.is_large and not laptop:
+        weather = {**weather, Fault.OUTAGE: 1}  # it fills the pages of the reconciler
+    faults = Faults(weather, Random(random.random()))
     witness = Witness(fibers, store, faults, scale.retention)
     stage = Stage(
         laptop=laptop,
