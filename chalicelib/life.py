@@ -400,12 +400,20 @@ def watch(task: Task, *, now: float, lease: float) -> Task:
     return evolve(task, version=task.version + 1, lease_until=until, wake_at=until)
 
 
+def is_planned_ahead(task: Task, now: float) -> bool:
+    """Whether a clock that was ahead has changed the task, or has only woken it, which leaves `updated_at` as it is."""
+    woken_ahead = task.wake_at is not None and is_ahead(task.wake_at, max(now, task.due_at), MOST_GRACE)
+    return woken_ahead or is_ahead(task.updated_at, now)
+
+
 def rebase(task: Task, *, now: float) -> Task:
     """A task that was changed by a clock that was ahead, as it would be, had that been now.
 
     A first try that was put off stays where it was put: its moment may have been given by the client. The wait of a
     later round is the rate of a bulk resend, which counts from the present.
     """
+    if not is_ahead(task.updated_at, now):  # only the wake was by that clock
+        return evolve(task, version=task.version + 1, wake_at=now)
     ahead = task.updated_at - now
     waits = max(task.due_at - task.updated_at, 0)
     stays = task.is_scheduled and task.round == 1

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
-from chalicelib.clocks import is_ahead
 from chalicelib.delivery import target
 from chalicelib.enqueue import enqueue
 from chalicelib.errors import LostLease, NotFound, Unavailable
@@ -69,7 +68,7 @@ def _rebase_latest(world: World) -> None:
     """Of the tasks that are to be looked after last, take back those that a clock that was ahead has put there."""
     now = world.clock.now()
     try:
-        ahead = [it for it in world.store.latest_due(LATEST) if is_ahead(it.updated_at, now)]
+        ahead = [it for it in world.store.latest_due(LATEST) if life.is_planned_ahead(it, now)]
         all_at_once(ahead, lambda task: _rebase(world, task), most=AT_ONCE)
     except Exception:  # noqa: BLE001 - what is due must not wait for it; it is logged, and tried again in a minute
         log.failure("tasks.not_rebased")
@@ -77,7 +76,7 @@ def _rebase_latest(world: World) -> None:
 
 def _rebase(world: World, task: Task) -> None:
     def rebased(it: Task) -> Task:
-        if it.held or it.wake_at is None or not is_ahead(it.updated_at, world.clock.now()):
+        if it.held or it.wake_at is None or not life.is_planned_ahead(it, world.clock.now()):
             raise _NotDueError
         return life.rebase(it, now=world.clock.now())
 
@@ -85,7 +84,7 @@ def _rebase(world: World, task: Task) -> None:
         change(world.store, task, rebased)
     except (_NotDueError, NotFound):
         return
-    log.event("task.rebased", task_id=task.task_id, ahead=round(task.updated_at - world.clock.now()))
+    log.event("task.rebased", task_id=task.task_id, ahead=round((task.wake_at or 0) - world.clock.now()))
 
 
 def _call_held(world: World, until: float) -> None:

@@ -41,7 +41,9 @@ Expected = (Unavailable, Surprise)
 STEPS = (-14_400, -3600, 1800, 14_400, 8_640_000)
 """Seconds by which a clock steps: the last takes it further ahead than the calm lasts."""
 
-NEXT_WAKE = """SELECT min(wake_at), max(min(wake_at, json_extract(task, '$.updated_at')))
+NEXT_WAKE = """SELECT min(wake_at),
+        max(max(min(wake_at, json_extract(task, '$.updated_at')),
+        CASE WHEN wake_at > json_extract(task, '$.due_at') + 21600 THEN wake_at - 21600 ELSE 0 END))
     FROM tasks WHERE wake_at IS NOT NULL"""
 """When the first task is due, and a moment that is ahead if a clock that was ahead has planned a task."""
 

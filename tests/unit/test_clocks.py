@@ -76,6 +76,13 @@ def test_a_round_of_a_bulk_resend_is_planned_again_with_the_wait_of_its_rate() -
     assert NOON + 150 < again.wake_at <= NOON + 150 + GRACE
 
 
+def test_a_task_that_a_clock_that_was_ahead_has_woken_is_looked_after_now() -> None:
+    woken = life.wake(task(), now=NOON + AHEAD, grace=GRACE)
+    assert life.is_planned_ahead(woken, NOON)
+    assert life.rebase(woken, now=NOON).wake_at == NOON
+    assert not life.is_planned_ahead(life.wake(task(), now=NOON, grace=GRACE), NOON)
+
+
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────
 
 
