@@ -3,7 +3,7 @@ import { number, t } from "../i18n.js";
 import { here } from "../router.js";
 import { duration } from "../time.js";
 import { html } from "../vendor/htm-preact.js";
-import { Badge, Countdown, Said, When } from "./bits.js";
+import { Badge, Countdown, Refusal, Said, When } from "./bits.js";
 import { isFinal } from "./actions.js";
 import { PhaseBar } from "./phases.js";
 
@@ -12,7 +12,7 @@ export function nameOf(attempt) {
   return `${attempt.round}.${attempt.number}`;
 }
 
-export function Timeline({ task, chosen }) {
+export function Timeline({ task, chosen, earlier }) {
   const attempts = [...task.attempts].reverse();
   return html`<ol class="timeline">
     <${Coming} task=${task} />
@@ -24,8 +24,14 @@ export function Timeline({ task, chosen }) {
       chosen=${attempt === chosen}
     />`,
     )}
+    ${earlier.fetch && html`<li class="mark"><${Earlier} earlier=${earlier} /></li>`}
     <li class="mark"><span>${t("timeline.accepted")}</span> <${When} time=${task.created_at} /></li>
   </ol>`;
+}
+
+function Earlier({ earlier }) {
+  return html`<button type="button" disabled=${earlier.busy} onClick=${() => earlier.fetch()}>${t("timeline.earlier")}</button>
+    <${Refusal} problem=${earlier.problem} />`;
 }
 
 /** What is still to come. */

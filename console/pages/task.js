@@ -2,6 +2,7 @@
 import { askForText } from "../api.js";
 import { ActionButton, isFinal, legal } from "../components/actions.js";
 import { Copy, Foreign, Loaded, Page, Refusal, Status } from "../components/bits.js";
+import { useAttempts } from "../components/earlier.js";
 import { EditAndResend } from "../components/edit.js";
 import { AttemptDetail } from "../components/attempt.js";
 import { Facts, Notices, Request, Trail } from "../components/taskparts.js";
@@ -29,8 +30,10 @@ export default function Task({ id }) {
   </${Page}>`;
 }
 
-function Whole({ task, after }) {
+function Whole({ task: shown, after }) {
   const { query } = place.use();
+  const earlier = useAttempts(shown);
+  const task = { ...shown, attempts: earlier.attempts };
   const newest = task.attempts.at(-1);
   const chosen = task.attempts.find((attempt) => nameOf(attempt) === query.attempt) ?? newest;
   return html`
@@ -40,7 +43,7 @@ function Whole({ task, after }) {
     <div class="split">
       <section aria-labelledby="timeline">
         <h2 id="timeline">${t("task.timeline")}</h2>
-        <${Timeline} task=${task} chosen=${chosen} />
+        <${Timeline} task=${task} chosen=${chosen} earlier=${earlier} />
       </section>
       <section aria-labelledby="attempt">
         <h2 id="attempt">${chosen ? t("attempt.title", { n: chosen.number }) : t("attempt.none")}</h2>

@@ -513,7 +513,7 @@ def test_a_caller_may_what_its_scopes_say_and_nothing_else(here: Here, scope: st
     caller = here.caller("orders", scopes=[scope])
     may = {
         "submit": {"submit", "submit_batch"},
-        "read": {"look", "list_tasks"},
+        "read": {"look", "list_attempts", "list_tasks"},
         "resend": {"resend", "cancel", "deliver_now"},
     }
     for number, (view, route) in enumerate(ROUTES.items()):

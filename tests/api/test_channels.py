@@ -68,7 +68,7 @@ def test_a_removed_channel_is_gone() -> None:
     house, channel_id = with_channel()
     assert house.call("remove_channel", path={"channel_id": channel_id}) == (204, None)
     assert house.call("remove_channel", path={"channel_id": channel_id})[0] == 404
-    assert house.call("list_channels")[1] == {"channels": []}
+    assert house.call("list_channels")[1] == {"channels": [], "cursor": None}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_bad_channel_is_refused_by_pointer(members: dict[str, Any], pointer: s
     status, problem = house.call("create_channel", {"kind": "webhook", "url": "https://x.example", **members})
     assert status == 400
     assert pointer in [fault["pointer"] for fault in problem["errors"]]
-    assert house.call("list_channels")[1] == {"channels": []}
+    assert house.call("list_channels")[1] == {"channels": [], "cursor": None}
 
 
 def test_a_channel_hears_only_of_the_apps_it_is_for() -> None:

@@ -75,7 +75,7 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
     status, body = house.call("start_resend", {"filter": {"source_app": "default"}, "dry_run": True})
     assert (status, body) == (200, {"count": 3, "exact": True})
     house.pass_time(120)
-    assert house.call("list_resends")[1] == {"resends": []}
+    assert house.call("list_resends")[1] == {"resends": [], "cursor": None}
     assert {house.look(task_id)["round"] for task_id in task_ids} == {1}
 
 

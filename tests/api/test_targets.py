@@ -129,7 +129,7 @@ def test_ten_thousand_held_tasks_go_page_by_page_without_waiting_for_the_reconci
     assert standing(house)["held"] == 250
     change(house, {"paused": False})
     drain(house)
-    assert (visits(house), house.call("list_targets")[1]) == (250, {"targets": []})
+    assert (visits(house), house.call("list_targets")[1]) == (250, {"targets": [], "cursor": None})
 
 
 def test_a_call_that_is_lost_is_made_again_by_the_reconciler(house: House) -> None:
@@ -436,14 +436,14 @@ def test_a_breaker_that_is_taken_away_holds_nobody(house: House) -> None:
 
 
 def test_what_is_left_out_stays_and_null_takes_it_away(house: House) -> None:
-    assert house.call("list_targets") == (200, {"targets": []})
+    assert house.call("list_targets") == (200, {"targets": [], "cursor": None})
     change(house, {"paused": True, "max_concurrency": 3, "rate_per_second": 2.5, "breaker": {}})
     shown = change(house, {"paused": False, "breaker": {"window": 10}, "max_concurrency": None})
     assert (shown["paused"], shown["max_concurrency"], shown["rate_per_second"]) == (False, None, 2.5)
     assert (shown["breaker"]["window"], shown["breaker"]["failure_share"], shown["running"]) == (10, 0.5, None)
     assert (shown["updated_by"], shown["updated_at"]) == ("anyone", "2025-12-01T12:00:00.000Z")
     change(house, {"rate_per_second": None, "breaker": None})
-    assert house.call("list_targets") == (200, {"targets": []})
+    assert house.call("list_targets") == (200, {"targets": [], "cursor": None})
 
 
 def test_a_change_is_audited_with_all_that_it_changed(house: House) -> None:

@@ -79,6 +79,22 @@ def test_a_task_in_line_says_for_what_it_waits(desk: Desk) -> None:
 # ── the timeline ─────────────────────────────────────────────────────────────────────────────────
 
 
+def test_earlier_attempts_are_fetched_on_demand_and_stay(desk: Desk) -> None:
+    task_id = desk.exhausted(retry={"schedule": [0.1, 0.1, 0.1]})
+    whole = desk.api("GET", f"/v1/tasks/{task_id}")
+    part = {**whole, "attempts": whole["attempts"][-2:], "attempts_cursor": "3"}
+    desk.page.route(f"**/v1/tasks/{task_id}", lambda route: route.fulfill(json=part))
+    desk.open(f"tasks/{task_id}")
+    numbers = desk.page.locator(".timeline .event strong")
+    expect(numbers).to_have_text(["4", "3"])
+    desk.press("Show earlier attempts")
+    expect(numbers).to_have_text(["4", "3", "2", "1"])
+    expect(desk.button("Show earlier attempts")).to_have_count(0)
+    with desk.page.expect_response(f"**/v1/tasks/{task_id}"):
+        pass
+    expect(numbers).to_have_text(["4", "3", "2", "1"])
+
+
 def test_the_newest_attempt_is_chosen_and_another_is_in_the_url(desk: Desk) -> None:
     task_id = desk.exhausted(retry={"schedule": [0.1, 0.1]})
     desk.open(f"tasks/{task_id}")
