@@ -82,6 +82,17 @@ export async function askForText(method, path, asked = {}) {
 }
 
 export const get = (path, query, signal, has = []) => ask("GET", path, { query, signal, has });
+/** A list that comes in parts where it is too large for one answer, whole. */
+export async function getAll(path, name, signal) {
+  const found = [];
+  let page = {};
+  do {
+    page = await get(path, { cursor: page.cursor }, signal, [`${name}[]`]);
+    found.push(...page[name]);
+  } while (page.cursor);
+  return { ...page, [name]: found };
+}
+
 export const post = (path, body = {}, has = undefined) => ask("POST", path, { body, has });
 export const remove = (path) => ask("DELETE", path, { has: null });
 

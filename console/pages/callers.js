@@ -1,5 +1,5 @@
 // Callers: machines that submit tasks. And the secrets by which receivers know that a delivery is ours.
-import { get, post, remove } from "../api.js";
+import { getAll, post, remove } from "../api.js";
 import { Empty, Loaded, None, Page, Refusal, When } from "../components/bits.js";
 import { Buttons, Confirm, Dialog, Secret } from "../components/dialog.js";
 import { Checks, Input, names, useForm } from "../components/fields.js";
@@ -30,7 +30,7 @@ function Keys() {
       none: t("callers.none"),
       made: t("callers.made"),
     }}
-    load=${async (signal) => (await get("v1/callers", {}, signal, ["callers[]"])).callers}
+    load=${async (signal) => (await getAll("v1/callers", "callers", signal)).callers}
     id=${(it) => it.key_id}
     columns=${columns}
     New=${NewCaller}
@@ -49,7 +49,7 @@ function SigningSecrets() {
       none: t("signing.none"),
       made: t("signing.made"),
     }}
-    load=${async (signal) => (await get("v1/signing-secrets", {}, signal, ["signing_secrets[]"])).signing_secrets}
+    load=${async (signal) => (await getAll("v1/signing-secrets", "signing_secrets", signal)).signing_secrets}
     id=${(it) => it.secret_id}
     columns=${secretColumns}
     New=${NewSecret}

@@ -1,5 +1,5 @@
 // Channels: where humans are told. One is made by pasting a robot's address.
-import { get, post, remove } from "../api.js";
+import { getAll, post, remove } from "../api.js";
 import { say } from "../components/announce.js";
 import { Badge, Empty, Loaded, Page, Refusal, Said, When } from "../components/bits.js";
 import { ChannelForm } from "../components/channelform.js";
@@ -13,7 +13,7 @@ import { useAction, useLoaded } from "../work.js";
 const EVERY = 15;
 
 export default function Channels() {
-  const found = useLoaded((signal) => get("v1/channels", {}, signal, ["channels[]"]), [], EVERY);
+  const found = useLoaded((signal) => getAll("v1/channels", "channels", signal), [], EVERY);
   const [edited, setEdited] = useState(null);
   const add =
     may("admin") &&

@@ -1,5 +1,5 @@
 // The first page: what needs a human now, how it has been going, and whether the books balance.
-import { get } from "../api.js";
+import { get, getAll } from "../api.js";
 import { Bars, Figures, Legend } from "../components/bars.js";
 import { Empty, Loaded, Page, Tabs, When } from "../components/bits.js";
 import { Icon } from "../components/icon.js";
@@ -38,7 +38,7 @@ export default function Overview() {
 /** What else may want a human: targets that hold tasks, and nobody who is told. */
 async function needs(signal) {
   const [targets, channels, resends] = await Promise.all(
-    ["targets", "channels", "resends"].map((name) => get(`v1/${name}`, {}, signal, [`${name}[]`])),
+    ["targets", "channels", "resends"].map((name) => getAll(`v1/${name}`, name, signal)),
   );
   return { ...targets, ...channels, ...resends };
 }

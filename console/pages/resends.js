@@ -1,5 +1,5 @@
 // Bulk resends: those that run and those that ran.
-import { ask, get } from "../api.js";
+import { ask, getAll } from "../api.js";
 import { Badge, Empty, Loaded, Page, Refusal, When } from "../components/bits.js";
 import { wordOf } from "../components/bulk.js";
 import { Table } from "../components/table.js";
@@ -14,7 +14,7 @@ const COUNTS = ["matched", "resent", "passed_over", "failed"];
 const ICONS = { running: "running", stopping: "held", stopped: "cancelled", done: "delivered" };
 
 export default function Resends() {
-  const found = useLoaded((signal) => get("v1/resends", {}, signal, ["resends[]"]), [], EVERY);
+  const found = useLoaded((signal) => getAll("v1/resends", "resends", signal), [], EVERY);
   return html`<${Page} title=${t("resends.title")}>
     <p class="hint">${t("resends.text")}</p>
     <${Loaded} from=${found}>

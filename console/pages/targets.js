@@ -1,5 +1,5 @@
 // Targets: pause them, limit them, and see what their breakers say.
-import { ask, get } from "../api.js";
+import { ask, getAll } from "../api.js";
 import { say } from "../components/announce.js";
 import { Badge, Countdown, Empty, Loaded, None, Page, Refusal, When } from "../components/bits.js";
 import { Buttons, Confirm, Dialog } from "../components/dialog.js";
@@ -21,7 +21,7 @@ function patch(target, changes) {
 }
 
 export default function Targets() {
-  const found = useLoaded((signal) => get("v1/targets", {}, signal, ["targets[]"]), [], EVERY);
+  const found = useLoaded((signal) => getAll("v1/targets", "targets", signal), [], EVERY);
   const [adds, setAdds] = useState(false);
   const add =
     may("operate") &&

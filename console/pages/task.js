@@ -52,7 +52,9 @@ function Whole({ task: shown, after }) {
     </div>
     <${Request} task=${task} />
     <${Notices} notices=${task.notices} />
+    ${task.notices_left_out > 0 && html`<p class="hint">${t("task.notices_left_out", { n: task.notices_left_out })}</p>`}
     <${Trail} audits=${task.audit} />
+    ${task.audit_left_out > 0 && html`<p class="hint">${t("task.audit_left_out", { n: task.audit_left_out })}</p>`}
   `;
 }
 

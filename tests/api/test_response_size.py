@@ -266,7 +266,7 @@ def test_what_did_not_fit_into_a_task_is_counted() -> None:
 
 def test_an_answer_that_is_too_large_all_the_same_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House()
-    monkeypatch.setattr(show, "setting", lambda *_: {"name": WIDE * 600_000})
+    monkeypatch.setattr(show, "setting", lambda *_: {"name": WIDE * 50_000})
     status, problem = asked(house, "list_settings")
     assert (status, problem["code"]) == (500, "response_too_large")
     assert "6291556" in problem["detail"]

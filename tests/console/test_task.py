@@ -95,6 +95,26 @@ def test_earlier_attempts_are_fetched_on_demand_and_stay(desk: Desk) -> None:
     expect(numbers).to_have_text(["4", "3", "2", "1"])
 
 
+def test_what_did_not_fit_into_a_task_is_said(desk: Desk) -> None:
+    task_id = desk.delivered()
+    part = {**desk.api("GET", f"/v1/tasks/{task_id}"), "audit_left_out": 7, "notices_left_out": 8}
+    desk.page.route(f"**/v1/tasks/{task_id}", lambda route: route.fulfill(json=part))
+    desk.open(f"tasks/{task_id}")
+    expect(desk.page.get_by_text("7 older entries do not fit here")).to_be_visible()
+    expect(desk.page.get_by_text("8 older notices do not fit here")).to_be_visible()
+
+
+def test_a_list_of_several_parts_is_fetched_to_its_end(desk: Desk) -> None:
+    for memo in ("the first part", "the second part"):
+        desk.api("POST", "/v1/channels", {"kind": "dingtalk", "url": f"{desk.receiver}/dingtalk", "memo": memo})
+    channels = desk.api("GET", "/v1/channels")["channels"]
+    cursor = channels[-2]["channel_id"]
+    desk.page.route("**/v1/channels", lambda route: route.fulfill(json={"channels": channels[:-1], "cursor": cursor}))
+    desk.open("channels")
+    for memo in ("the first part", "the second part"):
+        expect(desk.page.get_by_text(memo)).to_be_visible()
+
+
 def test_the_newest_attempt_is_chosen_and_another_is_in_the_url(desk: Desk) -> None:
     task_id = desk.exhausted(retry={"schedule": [0.1, 0.1]})
     desk.open(f"tasks/{task_id}")
