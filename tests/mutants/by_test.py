@@ -4,7 +4,7 @@ the order of two effects, a field missing in one write, recovery after a restart
 
 from __future__ import annotations
 
-from tests.mutants.mutants import DELIVER, DYNAMO, EMBEDDED, LIFE, NOTIFY, TARGET, Mutant
+from tests.mutants.mutants import DELIVER, DYNAMO, EMBEDDED, LEDGER, LIFE, NOTIFY, TARGET, Mutant
 
 DATABASE_FILE = "chalicelib/database_file.py"
 PACE = "chalicelib/notify/pace.py"
@@ -323,5 +323,48 @@ BY_TEST = (
         'self._merged("wake", partitions, within, limit), limit + PASSED_OVER)',
         'self._merged("wake", partitions, within, limit), limit)',
         EMULATED,
+    ),
+    # ── the reconciler, bulk resends, clocks ──
+    Mutant(
+        "a wait doubles without end",
+        LIFE,
+        "2 ** min(task.wakes, MAX_DOUBLINGS)",
+        "2 ** task.wakes",
+        "tests/unit/test_life.py",
+    ),
+    Mutant(
+        "a call-up ignores the grace",
+        LIFE,
+        "    grace = min(grace, CALL_GRACE)\n",
+        "    grace = CALL_GRACE\n",
+        "tests/unit/test_life.py",
+    ),
+    Mutant(
+        "a recount rests as long as any clock said",
+        LEDGER,
+        "recount.rests_until > now and not is_ahead(recount.rests_until, now, DAY)",
+        "recount.rests_until > now",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a task that cannot be woken stays in front",
+        "chalicelib/delivery/reconcile.py",
+        "        _set_aside(world, task)\n        return False",
+        "        return False",
+        "tests/unit/test_reconcile.py",
+    ),
+    Mutant(
+        "a round of a bulk resend by a clock that was ahead stays where it was put",
+        LIFE,
+        "stays = task.is_scheduled and task.round == 1",
+        "stays = task.is_scheduled",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a wake by a clock that was ahead stands",
+        LIFE,
+        "    return woken_ahead or is_ahead(task.updated_at, now)",
+        "    return is_ahead(task.updated_at, now)",
+        "tests/unit/test_clocks.py",
     ),
 )

@@ -496,4 +496,23 @@ SIMULATED = (
         "None,",
         "tests/unit/test_store_layout.py",
     ),
+    Mutant(
+        "the retention of an exhausted task is over when it is told",
+        LIFE,
+        "wake_at=None, expires_at=int(now + retention))",
+        "wake_at=None, expires_at=int(now))",
+    ),
+    Mutant(
+        "a resent task still expires",
+        LIFE,
+        "        because=None,\n        expires_at=None,\n",
+        "        because=None,\n",
+    ),
+    Mutant(
+        "a delivered task never expires",
+        LIFE,
+        "        wake_at=None,\n        expires_at=int(now + retention),\n"
+        "        place=None,\n    )\n\n\ndef retry_later",
+        "        wake_at=None,\n        place=None,\n    )\n\n\ndef retry_later",
+    ),
 )
