@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import __version__, api
 from chalicelib.api import ROUTES, Answer
-from chalicelib.errors import MethodNotAllowed, NotFound, Refusal, Unauthorized, kinds_of
+from chalicelib.errors import HeadTooLarge, MethodNotAllowed, NotFound, Refusal, Unauthorized, kinds_of
 from tests.declared import at
 from tests.house import House
 
@@ -77,7 +77,7 @@ def test_whatever_comes_in_has_bounds(document: dict[str, Any], name: str) -> No
 
 def test_every_refusal_is_told_where_it_may_come(document: dict[str, Any]) -> None:
     told = {name: at({"$ref": f"#/components/responses/{name}"}) for name in document["components"]["responses"]}
-    beside_every_route = {MethodNotAllowed}
+    beside_every_route = {MethodNotAllowed, HeadTooLarge}
     assert told.keys() == {refusal.__name__ for refusal in {*Refusal.__subclasses__()} - beside_every_route}
     codes = [
         code

@@ -228,7 +228,7 @@ def test_all_that_is_wrong_is_told_at_once(old: Old) -> None:
 
 
 def test_when_it_cannot_be_stored_the_client_is_told_so(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise Unavailable("The disk is full.")
 
     monkeypatch.setattr(old.house.world.store, "add", full)

@@ -104,7 +104,7 @@ def test_a_reset_gives_a_new_password_ends_sessions_and_lets_in_again(tmp_path: 
     ("arguments", "told"),
     [
         (("reset", "nobody", "--random"), "There is no operator nobody."),
-        (("add", "a b", "--random"), "/name must have letters"),
+        (("add", "a b", "--random"), "/name must be 1 to 40 letters"),
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:

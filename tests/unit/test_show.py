@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib import show
+from chalicelib import json_text, show
 from chalicelib.shape import parse
 from chalicelib.submission import read
 from chalicelib.task import (
@@ -177,7 +177,7 @@ def test_the_retries_are_shown_in_their_own_form(rules: Json, seen: dict[str, Js
 )  # fmt: skip
 def test_what_is_shown_of_a_request_can_be_submitted_again(members: dict[str, Json]) -> None:
     first = read({"url": "https://partner.example/", **members}, SETTINGS, AnyAddress(), NOON)
-    seen = parse(json.dumps(shown(task(request=first))).encode())
+    seen = parse(json_text.dumps(shown(task(request=first))).encode())
     names = ("url", "method", "headers", "params", "body", "content_type", "expect", "retry", "timeout", "labels")
     assert read({name: seen[name] for name in names}, SETTINGS, AnyAddress(), NOON) == first
 
