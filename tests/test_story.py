@@ -28,7 +28,7 @@ def test_a_task_is_accepted_delivered_and_done() -> None:
     assert [attempt["verdict"] for attempt in task["attempts"]] == ["delivered"]
 
     [sent] = house.outside.sent
-    assert (sent.method, sent.url, sent.body) == ("POST", PARTNER, b'{"order":42}')
+    assert (sent.method, sent.url, sent.body) == ("POST", PARTNER, b'{"order": 42}')
     assert sent.headers["webhook-id"] == task_id
     assert sent.headers["webhook-attempt"] == "1"
 

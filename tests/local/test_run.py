@@ -27,7 +27,7 @@ def test_the_printed_task_fails_twice_and_is_then_delivered(tmp_path: Path) -> N
         assert [attempt["verdict"] for attempt in task["attempts"]] == ["failed", "failed", "delivered"]
         assert [attempt["wait"] for attempt in task["attempts"]] == [2, 3, None]
         deliveries = run.partner("GET", f"/received?webhook_id={task['task_id']}").json["received"]
-        assert [delivery["body"] for delivery in deliveries] == ['{"order":42}'] * 3
+        assert [delivery["body"] for delivery in deliveries] == ['{"order": 42}'] * 3
 
 
 def test_killed_and_started_again_it_has_everything_and_goes_on(tmp_path: Path) -> None:
