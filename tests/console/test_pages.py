@@ -290,7 +290,7 @@ def test_a_task_is_submitted_by_hand_with_its_body_digit_by_digit(desk: Desk) ->
     task_id = desk.page.url.rsplit("/", 1)[1]
     desk.run.until(task_id, "delivered")
     [sent] = desk.run.partner("GET", f"/received?webhook_id={task_id}").json["received"]
-    assert sent["body"] == '{"id":12345678901234567890,"paid":true}'
+    assert sent["body"] == '{"id": 12345678901234567890, "paid": true}'
 
 
 def test_the_commands_that_are_shown_do_the_same(desk: Desk) -> None:

@@ -152,7 +152,8 @@ class Run:
         return dict(json.loads(shlex.split(submit)[-1]))
 
     def submit(self, task: dict[str, Any]) -> str:
-        reply = self.api("POST", "/v1/tasks", json.dumps(task).encode(), {"Content-Type": "application/json"})
+        written = json.dumps(task, ensure_ascii=False).encode()  # a body is kept and shown as it is written
+        reply = self.api("POST", "/v1/tasks", written, {"Content-Type": "application/json"})
         assert reply.status == 202, reply.body
         return str(reply.json["task_id"])
 
