@@ -244,6 +244,16 @@ def test_exhausted_and_retrying_are_counted_apart_and_only_the_former_are_resent
     expect(row.get_by_role("button")).to_have_count(0)
 
 
+def test_without_an_app_filter_a_group_of_failures_is_resent_too(desk: Desk) -> None:
+    task_id = desk.exhausted("/wrong-body", expect={"contains": "of no app"})
+    desk.open("failures")
+    desk.press("Resend 1 exhausted", desk.row('body does not contain "of no app"'))
+    expect(desk.dialog).to_contain_text("1 task will be sent again")
+    desk.press("Resend them", desk.dialog)
+    expect(desk.dialog).to_contain_text("Done")
+    assert desk.look(task_id)["round"] == 2
+
+
 def test_failures_of_a_period_without_any_say_that_all_is_well(desk: Desk) -> None:
     desk.open("failures", source_app="nobody")
     expect(desk.page.get_by_text("All is well: nothing fails.")).to_be_visible()
