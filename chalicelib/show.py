@@ -301,7 +301,7 @@ NOTICE = Shown(
         "status": Field(Text(choices=tuple(NoticeStatus)), "Where it stands."),
         "tasks": Field(OrNull(COUNT), "How many tasks it tells of; null while they gather."),
         "tries": Field(COUNT, "How often the channel took or refused it."),
-        "reason": Field(OrNull(TEXT), "Why it was not taken; null to a caller."),
+        "reason": Field(OrNull(TEXT), "Why it was not taken; of e-mail null to a caller."),
         "refused": Field(
             MapOf(shape=TEXT),
             "Of e-mail: the recipients that were refused, and why; the others have it.",
@@ -413,13 +413,18 @@ def whole(
 
 def for_program(whole: Mapping[str, Json]) -> dict[str, Json]:
     """A task as a program sees it: not who the users are, from where they work, nor which channels there are."""
-    hidden = dict.fromkeys(("notice_id", "channel_id", "reason"))
     return {
         **whole,
         "submitted_by": _unnamed(whole["submitted_by"]),
-        "notices": [{**notice, **hidden, "refused": {}} for notice in whole["notices"]],
+        "notices": [{**notice, **_hidden_of(notice)} for notice in whole["notices"]],
         "audit": [{**it, "actor": _unnamed(it["actor"]), "address": ""} for it in whole["audit"]],
     }
+
+
+def _hidden_of(notice: Mapping[str, Json]) -> dict[str, Json]:
+    """What a program does not see of a notice. Why a letter was not taken may name its recipients."""
+    hidden: dict[str, Json] = {"notice_id": None, "channel_id": None, "refused": {}}
+    return {**hidden, "reason": None} if notice["kind"] == "email" else hidden
 
 
 def _unnamed(actor: str) -> str:

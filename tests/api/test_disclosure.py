@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import show
 from tests.api.test_callers import Here
 from tests.house import House, in_turn, reply
 
@@ -147,7 +148,17 @@ def test_a_program_sees_neither_users_nor_addresses_nor_channels(here: Here) -> 
     for hidden in ("li.lei", "203.0.113.77", "192.0.2.7", channel["channel_id"]):
         assert hidden not in text
     assert [(it["actor"], it["action"]) for it in whole["audit"]] == [("operator", "resend")]
-    assert {(it["channel_id"], it["notice_id"], it["reason"]) for it in whole["notices"]} == {(None, None, None)}
+    assert {(it["channel_id"], it["notice_id"]) for it in whole["notices"]} == {(None, None)}
     seen = here.as_admin("look", path={"task_id": task_id})[1]
     assert seen["audit"][0]["actor"] == "operator:li.lei"
     assert seen["notices"][0]["channel_id"] == channel["channel_id"]
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("email", None), ("feishu", "code 9499: too many request")])
+def test_a_program_sees_why_a_notification_was_not_taken_unless_that_may_name_people(
+    kind: str, reason: str | None
+) -> None:
+    notice = {"kind": kind, "reason": "code 9499: too many request", "refused": {"ops@example.com": "550"}}
+    whole = {"submitted_by": "caller:key_1", "notices": [notice], "audit": []}
+    [seen] = show.for_program(whole)["notices"]
+    assert (seen["reason"], seen["refused"]) == (reason, {})
