@@ -364,11 +364,13 @@ class NotHeld(LostLease):
 def release(task: Task, *, now: float, at: float, grace: float) -> Task:
     """Held no more: a message that can be received from `at` on carries it. The time that it was held is not its own.
 
+    A task is held when it is due, so it is due now at the latest: a clock that was ahead may have said otherwise.
     Raises NotHeld.
     """
     if task.held is None:
         raise NotHeld(f"task {task.task_id} is not held any more")
-    free = evolve(task, round_started_at=task.round_started_at + max(now - (task.held_at or now), 0))
+    started_at = min(task.round_started_at + max(now - (task.held_at or now), 0), now)
+    free = evolve(task, round_started_at=started_at, due_at=min(task.due_at, max(at, now)))
     return evolve(
         free,
         version=task.version + 1,

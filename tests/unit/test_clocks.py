@@ -17,7 +17,7 @@ from chalicelib.notify.notify import sane
 from chalicelib.notify.pace import resting, told, wait_for
 from chalicelib.ports import Message, Queue
 from chalicelib.settings import load
-from chalicelib.task import Breaker, Gate, Notice, Robot, Status, Target, Verdict, evolve
+from chalicelib.task import Breaker, Gate, Held, Notice, Robot, Status, Target, Verdict, evolve
 from tests.contract import samples
 from tests.contract.backends import FakeClock
 from tests.unit.makers import GRACE, LEASE, NOON, RETENTION, claimed, failed, task
@@ -84,6 +84,16 @@ def test_a_task_that_a_clock_that_was_ahead_has_woken_is_looked_after_now() -> N
 
 
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_task_that_a_clock_that_was_ahead_has_held_is_due_when_it_is_released() -> None:
+    ahead = NOON + 100 * DAY
+    resent = life.resend(evolve(task(), status=Status.EXHAUSTED), task().request, now=ahead, grace=GRACE)
+    held = life.hold(resent, Held.PAUSED, now=ahead)
+    free = life.release(held, now=NOON, at=NOON, grace=GRACE)
+    assert (free.due_at, free.round_started_at) == (NOON, NOON)
+    assert free.wake_at is not None
+    assert free.wake_at <= NOON + GRACE
 
 
 @pytest.mark.parametrize(
