@@ -357,8 +357,8 @@ SIMULATED = (
     Mutant(
         "the time for which a task is held counts against its deadline",
         LIFE,
-        "round_started_at=task.round_started_at + max(now - (task.held_at or now), 0)",
-        "round_started_at=task.round_started_at",
+        "min(task.round_started_at + max(now - (task.held_at or now), 0), now)",
+        "min(task.round_started_at, now)",
         "tests/api/test_targets.py",
     ),
     Mutant(
