@@ -86,3 +86,28 @@ def fresh_run(tmp_path: Path) -> Iterator[Run]:
 def _app(request: pytest.FixtureRequest) -> str:
     """A name for the source app that no other test has."""
     return str(request.node.name)[-100:]
+
+
+@pytest.fixture(scope="package")
+def lived_in(run: Run, office: Office) -> str:
+    """A run in which there is something on every page: the id of a task with all that a task may have."""
+    with sitting(office, run, "lived-in") as desk:
+        desk.api(
+            "POST",
+            "/v1/channels",
+            {"kind": "dingtalk", "url": f"{desk.receiver}/dingtalk", "source_apps": ["lived-in"]},
+        )
+        desk.api("POST", "/v1/callers", {"source_app": "lived-in", "networks": ["10.0.0.0/8"]})
+        desk.api("POST", "/v1/signing-secrets", {"source_app": "lived-in"})
+        desk.api(
+            "PATCH", "/v1/targets?target=https://partner.example", {"paused": True, "breaker": {}, "rate_per_second": 5}
+        )
+        task_id = desk.exhausted(
+            body={"order": 42}, headers={"X-Order": "42"}, labels={"order": "42"}, retry={"schedule": [0.1]}
+        )
+        desk.api("POST", f"/v1/tasks/{task_id}/resend", {})
+        desk.run.until(task_id, "exhausted")
+        desk.submit(delay=3600)
+        desk.retrying()
+        desk.api("POST", "/v1/resends", {"filter": {"source_app": "lived-in", "status": "cancelled"}})
+    return task_id

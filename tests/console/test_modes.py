@@ -9,10 +9,8 @@ from playwright.sync_api import expect
 
 from tests.console.conftest import Office, sitting
 from tests.console.desk import Desk
-from tests.console.test_pages import PAGES, lived_in, overhang, path_of, show
+from tests.console.test_pages import PAGES, overhang, path_of, show
 from tests.local.conftest import ROOT, Run
-
-__all__ = ["lived_in"]  # a fixture
 
 ZH = json.loads((ROOT / "console" / "locales" / "zh.json").read_text())
 AT_400_PERCENT = {"viewport": {"width": 320, "height": 256}}
