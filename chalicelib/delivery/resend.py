@@ -254,7 +254,7 @@ def _audit(world: World, resend: Resend, task: Task) -> Audit:
         action="resend",
         subject=task.task_id,
         address=resend.address,
-        detail={"round": task.round + 1, "changed": [], "resend_id": resend.resend_id},
+        detail={"round": task.round + 1, "changes": {}, "resend_id": resend.resend_id},
         part=True,
     )
 

@@ -126,7 +126,17 @@ def test_the_action_is_audited_once_and_each_task_says_which_action_resent_it() 
     for task_id in task_ids:
         [resent] = house.look(task_id)["audit"]
         assert (resent["action"], resent["actor"], resent["address"]) == ("resend", "anyone", "192.0.2.7")
-        assert resent["detail"] == {"round": 2, "changed": [], "resend_id": begun["resend_id"]}
+        assert resent["detail"] == {"round": 2, "changes": {}, "resend_id": begun["resend_id"]}
+
+
+def test_a_task_says_what_a_resend_has_changed_whether_alone_or_in_bulk() -> None:
+    house, [alone, in_bulk] = with_exhausted(2)
+    house.call("resend", path={"task_id": alone})
+    begun = start(house, task_ids=[in_bulk])
+    house.pass_time(60)
+    [[by_itself], [of_many]] = [house.look(task_id)["audit"] for task_id in (alone, in_bulk)]
+    assert by_itself["detail"] == {"round": 2, "changes": {}}
+    assert of_many["detail"] == {**by_itself["detail"], "resend_id": begun["resend_id"]}
 
 
 def test_the_rate_holds_in_each_second_and_over_the_minutes() -> None:
@@ -464,6 +474,26 @@ def test_a_resend_whose_answer_was_lost_is_counted_though_the_action_was_stopped
     assert house.call("stop_resend", path={"resend_id": begun["resend_id"]})[0] == 200
     house.pass_time(60)
     assert counts(look(house, begun["resend_id"])) == {**done(2), "status": "stopped"}
+
+
+def test_one_that_is_stopped_is_over_only_when_all_that_it_has_in_hand_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, [first, second, _] = with_exhausted(3)
+    get, troubled = house.world.store.get, {first, second}
+
+    def sometimes(task_id: str) -> Task | None:
+        if task_id in troubled:
+            raise Unavailable("not just now")
+        return get(task_id)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(house.world.store, "get", sometimes)
+        begun = start(house, rate=1000)
+        troubled.remove(second)
+        status, stopped = house.call("stop_resend", path={"resend_id": begun["resend_id"]})
+        assert (status, stopped["status"], stopped["resent"]) == (200, "stopping", 2)
+    house.pass_time(120)
+    assert counts(look(house, begun["resend_id"])) == {**done(3), "status": "stopped"}
+    assert house.look(first)["round"] == 2
 
 
 def test_a_bulk_resend_of_an_older_release_is_gone_on_with() -> None:

@@ -61,7 +61,7 @@ def notice(status: str, number: int = 1) -> dict[str, Any]:
 
 
 def audit(action: str, at: float = 60) -> dict[str, Any]:
-    detail = {"round": 2, "changed": []}
+    detail = {"round": 2, "changes": {}}
     return {"at": moment(at), "actor": "ann", "action": action, "address": "192.0.2.7", "detail": detail}
 
 

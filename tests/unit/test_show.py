@@ -300,9 +300,7 @@ def test_a_notice_shows_its_tries_and_when_the_next_one_is(
 
 
 def test_the_audit_trail_says_who_did_what_from_where_and_when() -> None:
-    audit = Audit(
-        at=NOON, actor="ann", action="resend", subject="task-1", address="192.0.2.7", detail={"changed": ["url"]}
-    )
+    audit = Audit(at=NOON, actor="ann", action="resend", subject="task-1", address="192.0.2.7", detail={"changes": {}})
     assert show.whole(task(), [], [], [audit], now=NOON)["audit"] == [
         {
             "at": "2025-12-01T12:00:00.000Z",
@@ -310,7 +308,7 @@ def test_the_audit_trail_says_who_did_what_from_where_and_when() -> None:
             "action": "resend",
             "subject": "task-1",
             "address": "192.0.2.7",
-            "detail": {"changed": ["url"]},
+            "detail": {"changes": {}},
             "result": "done",
         }
     ]
