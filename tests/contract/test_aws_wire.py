@@ -14,8 +14,8 @@ import pytest
 from chalicelib import life
 from chalicelib.ports import Acts, Message, Parcel, Queue
 from chalicelib.queues import SqsQueues
-from chalicelib.store import PART_OF_ROLL, DynamoStore
-from chalicelib.task import Task, Tries
+from chalicelib.store import PART_OF_ROLL, DynamoStore, prolong
+from chalicelib.task import Task, Tries, evolve
 from tests.contract import aws
 from tests.contract.samples import GRACE, LEASE, NOW, attempt, audit, mention, notice, request, resend, session, task
 
@@ -122,6 +122,30 @@ def test_everything_that_is_no_task_and_grows_without_end_expires(wire: Wire) ->
     items = wire.written()
     assert len(items) > 2 * len(many)
     assert [(item["pk"]["S"], item["sk"]["S"]) for item in items if "expires_at" not in item] == []
+
+
+def test_of_two_that_prolong_at_a_time_the_later_moment_holds(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One has read when the records expire, and sleeps; meanwhile another keeps them for longer."""
+    table, settings = wire.store._table, wire.store._settings
+    first = task("t-1", asked=request(body="x" * 5000))
+    assert wire.store.add(first) is None
+    sooner, later = (evolve(first, wake_at=first.deadline_at + days * 86_400) for days in (5, 10))
+
+    def kept_until() -> float:
+        [moment] = [it["expires_at"]["N"] for it in table.query("t-1") if "expires_at" in it]
+        return float(moment)
+
+    before, query = kept_until(), table.query
+
+    def slow_query(*given: Any, **more: Any) -> list[Any]:
+        found = query(*given, **more)
+        monkeypatch.undo()
+        prolong(table, later, settings)
+        return found
+
+    monkeypatch.setattr(table, "query", slow_query)
+    prolong(table, sooner, settings)
+    assert kept_until() == before + 10 * 86_400
 
 
 def test_a_mention_that_is_refused_leaves_no_copy_in_the_notification_it_wanted_to_join(wire: Wire) -> None:

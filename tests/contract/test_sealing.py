@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,6 +187,31 @@ def test_channels_that_an_earlier_version_stored_are_encrypted_when_the_file_is_
         stored = b"".join(it.read_bytes() for it in tmp_path.iterdir())
         assert TOKEN.encode() not in stored
         assert SECRET.encode() not in stored
+
+
+def test_no_byte_of_what_was_stored_in_the_clear_stays_in_the_file_or_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite leaves the bytes of a row where they were, unless a connection or its build says otherwise."""
+    connect = sqlite3.connect
+
+    def careless(*given: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*given, **more)
+        connection.execute("PRAGMA secure_delete = OFF").fetchall()
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    path = tmp_path / "kkbida.db"
+    plain_file(path)
+    store, _ = open_embedded(str(path), load({}), FakeClock(), FileVault(tmp_path / "master.key"))
+    other = connect(path)
+    assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    other.close()
+    stored = b"".join(it.read_bytes() for it in tmp_path.iterdir())
+    store.close()
+    assert b"team" in stored
+    assert TOKEN.encode() not in stored
+    assert SECRET.encode() not in stored
 
 
 def test_a_file_whose_master_key_is_missing_does_not_open_and_says_why(tmp_path: Path) -> None:

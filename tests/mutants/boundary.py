@@ -13,6 +13,13 @@ OUTBOUND = "chalicelib/outbound.py"
 DATABASE_FILE = "chalicelib/database_file.py"
 SMTP = "chalicelib/smtp.py"
 PROFILES = "sdk/src/kkbida/cli/profiles_file.py"
+API = "chalicelib/api.py"
+RESPONSE_SIZE = "chalicelib/response_size.py"
+
+SIZES = "tests/api/test_response_size.py"
+TASKS = "tests/api/test_tasks.py"
+LISTS = "tests/console/test_tasks.py"
+NETWORK = "tests/console/test_network.py"
 
 BOUNDARY = (
     # ── replies ──
@@ -434,5 +441,134 @@ BOUNDARY = (
         "    if fit < len(page.tasks):\n",
         "    if False:\n",
         "tests/api/test_tasks.py",
+    ),
+    # ── the size of a response, and pages ──
+    Mutant(
+        "a part repeats the row of its cursor",
+        RESPONSE_SIZE,
+        "rows[ids.index(cursor) + 1 :]",
+        "rows[ids.index(cursor) :]",
+        f"{SIZES}::test_a_list_that_is_too_large_comes_in_parts_that_make_it_up",
+    ),
+    Mutant(
+        "an oversized answer leaves",
+        API,
+        "    if size <= MAX_RESPONSE_BYTES:",
+        "    if size:",
+        f"{SIZES}::test_an_answer_that_is_too_large_all_the_same_is_a_problem",
+    ),
+    Mutant(
+        "an answer is measured unwrapped",
+        RESPONSE_SIZE,
+        "body = few if few < MAX_PAGE_BYTES else wrapped_bytes(text)",
+        "body = len(text.encode())",
+        f"{SIZES}::test_an_answer_that_is_too_large_all_the_same_is_a_problem",
+    ),
+    Mutant(
+        "a batch is stored though its answer does not fit",
+        API,
+        "    _require_room_for_results(batch)\n",
+        "",
+        f"{SIZES}::test_a_batch_whose_answer_would_not_fit_is_refused_before_anything_is_stored",
+    ),
+    Mutant(
+        "the cursor of a task leaves one attempt out",
+        "chalicelib/show.py",
+        "str(left_out + 1) if left_out",
+        "str(left_out) if left_out",
+        f"{TASKS}::test_an_answer_with_the_replies_of_many_attempts_fits_into_what_lambda_returns",
+    ),
+    Mutant(
+        "a page of attempts repeats the last one",
+        API,
+        "it.fence < before]",
+        "it.fence <= before]",
+        f"{TASKS}::test_attempts_are_listed_newest_first_a_page_at_a_time_whatever_happens_meanwhile",
+    ),
+    Mutant(
+        "a pointer quotes the whole name",
+        "chalicelib/shape.py",
+        "name if len(name) <= MAX_QUOTED_NAME else",
+        "name if name else",
+        f"{SIZES}::test_a_problem_quotes_the_beginning_of_a_long_name_only",
+    ),
+    Mutant(
+        "a page of the audit trail is not cut",
+        API,
+        "    if fit < len(page.audits):",
+        "    if not fit:",
+        f"{SIZES}::test_the_audit_trail_comes_in_parts_that_make_it_up",
+    ),
+    # ── the console, in a browser ──
+    Mutant(
+        "a page that arrives late takes the focus",
+        "console/focus.js",
+        "  return !now || now === document.body || (now === left && !writes(now));",
+        "  return true;",
+        f"{LISTS}::test_a_page_that_comes_late_leaves_the_focus_where_the_reader_writes",
+    ),
+    Mutant(
+        "keys before the page are forgotten",
+        "console/components/keys.js",
+        "    takeEarlyKeys().forEach((key)",
+        "    takeEarlyKeys().slice(0, 0).forEach((key)",
+        f"{LISTS}::test_keys_that_are_pressed_before_the_page_is_there_are_not_lost",
+    ),
+    Mutant(
+        "a change of the URL resets what is being written",
+        "console/components/fields.js",
+        "    if (changed.length) form.set(Object.fromEntries(changed));",
+        "    if (changed.length) form.set(values);",
+        f"{LISTS}::test_a_filter_that_is_written_while_the_list_is_under_way_stays",
+    ),
+    Mutant(
+        "no app is sent as an empty one",
+        "console/pages/failures.js",
+        "  return given({ since: secondsAgo(PERIODS[period] ?? PERIODS.day), source_app });",
+        '  return { since: secondsAgo(PERIODS[period] ?? PERIODS.day), source_app: source_app ?? "" };',
+        "tests/console/test_incident.py::test_what_is_exhausted_is_resent_from_failures_without_any_filter",
+    ),
+    Mutant(
+        "a look does not abort the one before",
+        "console/work.js",
+        '    current?.abort(new Problem({ code: "late" }));\n',
+        "",
+        f"{NETWORK}::test_a_late_answer_does_not_replace_a_newer_one_and_looks_do_not_pile_up",
+    ),
+    Mutant(
+        "rows of another filter stay",
+        "console/work.js",
+        "const shown = keeps || found.key === key ? found",
+        "const shown = keeps || found.key ? found",
+        f"{NETWORK}::test_rows_of_another_filter_are_not_shown_under_this_one",
+    ),
+    Mutant(
+        "any answer of success is kkbida's",
+        "console/api.js",
+        "  if (reply.ok && isExpected(reply, answer, value, has)) {",
+        "  if (reply.ok) {",
+        f"{NETWORK}::test_every_action_says_what_came",
+    ),
+    Mutant(
+        "an answer is waited for without end",
+        "console/api.js",
+        'control.abort(new Problem({ code: "late" })), MAX_WAIT_SECONDS',
+        "void 0, MAX_WAIT_SECONDS",
+        f"{NETWORK}::test_an_answer_that_never_comes_is_said_and_asked_for_again",
+    ),
+    Mutant(
+        "the console follows redirects",
+        "console/api.js",
+        ', redirect: "manual", signal',
+        ", signal",
+        f"{NETWORK}::test_what_came_instead_of_an_answer_is_shown_by_a_view_and_by_an_action",
+    ),
+    # ── what was stored in the clear ──
+    Mutant(
+        "SQLite: the bytes of a row that was encrypted anew stay in the file",
+        EMBEDDED,
+        '    tx.execute("PRAGMA secure_delete = ON").fetchall()\n',
+        "",
+        "tests/contract/test_sealing.py",
     ),
 )

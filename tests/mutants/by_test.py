@@ -367,4 +367,18 @@ BY_TEST = (
         "    return is_ahead(task.updated_at, now)",
         "tests/unit/test_clocks.py",
     ),
+    Mutant(
+        "a stopped bulk resend forgets what it has in hand",
+        "chalicelib/delivery/resend.py",
+        "    if resend.hand:\n        return resend  #",
+        "    if resend.hand and resend.status is not ResendStatus.STOPPING:\n        return resend  #",
+        "tests/api/test_resends.py",
+    ),
+    Mutant(
+        "DynamoDB: two who prolong at a time shorten it",
+        DYNAMO,
+        "Record.owner.exists() if sooner is None else Record.owner.exists() & sooner",
+        "Record.owner.exists()",
+        WIRE,
+    ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from tests.mutants import MUTANTS
 from tests.mutants.__main__ import caught_by
@@ -16,7 +18,23 @@ def test_every_mutant_can_be_applied_and_is_a_program(mutant: Mutant) -> None:
     text = (ROOT / mutant.file).read_text()
     mutated = mutant.applied(text)
     assert mutated != text
-    compile(mutated, mutant.file, "exec")
+    if mutant.file.endswith(".js"):
+        assert _syntax_fault(mutated) == ""
+    else:
+        compile(mutated, mutant.file, "exec")
+
+
+def _syntax_fault(module: str) -> str:
+    """What Node says of a JavaScript module that it does not understand. Playwright brings Node."""
+    node, _ = compute_driver_executable()
+    return subprocess.run(
+        [node, "--check", "--input-type=module", "-"], input=module, capture_output=True, text=True, check=False
+    ).stderr
+
+
+def test_a_mutant_that_is_no_program_is_noticed() -> None:
+    assert "SyntaxError" in _syntax_fault("export function one( {")
+    assert _syntax_fault("export function one() {}") == ""
 
 
 def test_no_two_mutants_have_one_name() -> None:
