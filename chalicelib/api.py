@@ -212,8 +212,8 @@ def _body(route: Route, call: Call) -> Json:
 KEYED = {
     "Idempotency-Key": Field(
         KEY,
-        "With the same content the same key means the same task; with other content it is a conflict (409). The body is "
-        "compared as text, byte for byte: the same JSON with its members in another order is other content.",
+        "With the same content the same key means the same task; with other content it is a conflict (409). The body "
+        "is compared as text, byte for byte: the same JSON with its members in another order is other content.",
     )
 }
 LOCATION = {"Location": Field(Text(), "Where the task can be looked at.", required=True)}
