@@ -196,7 +196,7 @@ def test_no_byte_of_what_was_stored_in_the_clear_stays_in_the_file_or_its_log(
     connect = sqlite3.connect
 
     def careless(*given: Any, **more: Any) -> sqlite3.Connection:
-        connection = connect(*given, **more)
+        connection: sqlite3.Connection = connect(*given, **more)
         connection.execute("PRAGMA secure_delete = OFF").fetchall()
         return connection
 
