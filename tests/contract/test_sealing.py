@@ -165,19 +165,24 @@ def test_a_key_that_came_since_is_read_from_the_vault() -> None:
 # ── a file of before ─────────────────────────────────────────────────────────────────────────────
 
 
-def plain_file(path: Path) -> None:
+def plain_file(path: Path, *channel_ids: str) -> None:
     """A file whose channels are stored as versions before this one did."""
     store, _ = open_embedded(str(path), load({}), FakeClock(), MemoryVault())
-    save(store)
-    row = {**json.loads(store._rows("SELECT channel FROM channels")[0][0]), "url": ROBOT.url, "secret": SECRET}
-    del row["sealed"]
-    store.database.write(lambda tx: tx.execute("UPDATE channels SET channel = ?", (json.dumps(row),)))
+    for channel_id in channel_ids:
+        save(store, channel_id)
+    rows = [json.loads(text) for (text,) in store._rows("SELECT channel FROM channels")]
+    plain = [{"url": ROBOT.url, "secret": SECRET, **it} for it in rows]
+    for it in plain:
+        del it["sealed"]
+    values = [(it["channel_id"], it["version"], it["created_at"], json.dumps(it)) for it in plain]
+    store.database.write(lambda tx: tx.execute("DELETE FROM channels"))  # else a row has room to grow where it lies
+    store.database.write(lambda tx: tx.executemany("INSERT INTO channels VALUES (?, ?, ?, ?)", values))
     store.close()
 
 
 def test_channels_that_an_earlier_version_stored_are_encrypted_when_the_file_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "kkbida.db"
-    plain_file(path)
+    plain_file(path, "team")
     assert TOKEN.encode() in path.read_bytes()
     vault = FileVault(tmp_path / "master.key")
     for _ in range(2):
@@ -202,14 +207,13 @@ def test_no_byte_of_what_was_stored_in_the_clear_stays_in_the_file_or_its_log(
 
     monkeypatch.setattr(sqlite3, "connect", careless)
     path = tmp_path / "kkbida.db"
-    plain_file(path)
+    plain_file(path, "a", "b", "c")  # a page with one row is written over
     store, _ = open_embedded(str(path), load({}), FakeClock(), FileVault(tmp_path / "master.key"))
     other = connect(path)
     assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     other.close()
     stored = b"".join(it.read_bytes() for it in tmp_path.iterdir())
     store.close()
-    assert b"team" in stored
     assert TOKEN.encode() not in stored
     assert SECRET.encode() not in stored
 
