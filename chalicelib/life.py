@@ -411,18 +411,24 @@ def is_planned_ahead(task: Task, now: float) -> bool:
 def rebase(task: Task, *, now: float) -> Task:
     """A task that was changed by a clock that was ahead, as it would be, had that been now.
 
-    A first try that was put off stays where it was put: its moment may have been given by the client. The wait of a
-    later round is the rate of a bulk resend, which counts from the present.
+    A first try that was put off stays where it was put: its moment may have been given by the client. When it is far
+    ahead, the task is parked: its message, if it has one, would come back every twelve hours until then. The wait of
+    a later round is the rate of a bulk resend, which counts from the present.
     """
     if not is_ahead(task.updated_at, now):  # only the wake was by that clock
         return evolve(task, version=task.version + 1, wake_at=now)
-    ahead = task.updated_at - now
+    rebased = evolve(task, version=task.version + 1, updated_at=now)
+    if task.is_scheduled and task.round == 1:
+        parks = task.due_at - now > LOOKAHEAD and not (task.number or task.behind or task.held)
+        return evolve(rebased, ticket=task.ticket + 1, wake_at=task.due_at - LOOKAHEAD) if parks else rebased
     waits = max(task.due_at - task.updated_at, 0)
-    stays = task.is_scheduled and task.round == 1
     begins = now if task.number else now + waits
-    moved = {} if stays else {"due_at": now + waits, "round_started_at": min(task.round_started_at, begins)}
-    wake_at = task.wake_at if stays or task.wake_at is None else max(task.wake_at - ahead, now)
-    return evolve(task, version=task.version + 1, updated_at=now, wake_at=wake_at, **moved)
+    return evolve(
+        rebased,
+        due_at=now + waits,
+        round_started_at=min(task.round_started_at, begins),
+        wake_at=None if task.wake_at is None else max(task.wake_at - (task.updated_at - now), now),
+    )
 
 
 def wait_on(task: Task, *, now: float, grace: float) -> Task:

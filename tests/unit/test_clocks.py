@@ -64,7 +64,23 @@ def test_a_task_accepted_by_a_clock_that_was_ahead_is_due_now() -> None:
 
 def test_a_task_that_was_put_off_to_a_moment_stays_where_it_was_put() -> None:
     put_off = evolve(task(), updated_at=NOON + 7200, due_at=NOON + DAY, wake_at=NOON + DAY - 300)
-    assert life.rebase(put_off, now=NOON).due_at == NOON + DAY
+    again = life.rebase(put_off, now=NOON)
+    assert again.due_at == NOON + DAY
+
+
+def test_a_task_put_off_by_a_clock_that_was_ahead_is_parked_and_its_message_is_of_no_use() -> None:
+    wrong = NOON + AHEAD
+    woken = life.wake(evolve(task(), updated_at=wrong, due_at=wrong + 899), now=wrong, grace=GRACE)
+    again = life.rebase(woken, now=NOON)
+    assert (again.due_at, again.wake_at) == (wrong + 899, wrong + 899 - life.LOOKAHEAD)
+    assert isinstance(life.refusal(again, woken.ticket, NOON), life.Stale)
+
+
+def test_a_task_in_line_that_was_put_off_by_a_clock_that_was_ahead_is_looked_after_as_before() -> None:
+    wrong = NOON + AHEAD
+    behind = evolve(task(), updated_at=wrong, due_at=wrong + 899, behind=True, wake_at=NOON + GRACE)
+    again = life.rebase(behind, now=NOON)
+    assert (again.ticket, again.wake_at) == (behind.ticket, NOON + GRACE)
 
 
 def test_a_round_of_a_bulk_resend_is_planned_again_with_the_wait_of_its_rate() -> None:
