@@ -356,8 +356,22 @@ BY_TEST = (
     Mutant(
         "a round of a bulk resend by a clock that was ahead stays where it was put",
         LIFE,
-        "stays = task.is_scheduled and task.round == 1",
-        "stays = task.is_scheduled",
+        "    if task.is_scheduled and task.round == 1:\n        parks",
+        "    if task.is_scheduled:\n        parks",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a task put off by a clock that was ahead keeps its message",
+        LIFE,
+        "evolve(rebased, ticket=task.ticket + 1, wake_at=task.due_at - LOOKAHEAD) if parks",
+        "evolve(rebased, wake_at=task.due_at - LOOKAHEAD) if parks",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a task in line that was put off by a clock that was ahead is parked",
+        LIFE,
+        "not (task.number or task.behind or task.held)",
+        "not (task.number or task.held)",
         "tests/unit/test_clocks.py",
     ),
     Mutant(
