@@ -329,6 +329,13 @@ def test_a_right_password_costs_its_hash_once_and_a_wrong_one_each_time(
     assert asked[3:] == ["s3cret-of-java"]
 
 
+def test_a_password_that_was_right_for_one_user_is_wrong_for_another(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "RECENT", auth.Recent())
+    old.caller(user_name="another", password="another long one")
+    old.added()
+    assert old.add(bean(), {**USER, "username": "another"})[0] == 401
+
+
 # ── guessing ─────────────────────────────────────────────────────────────────────────────────────
 
 

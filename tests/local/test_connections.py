@@ -121,6 +121,11 @@ def test_a_head_of_as_many_bytes_as_there_may_be_is_read(console: Path) -> None:
                 assert all_of(raw)[9:12] == status
 
 
+def test_spaces_around_the_value_of_a_header_are_no_part_of_it() -> None:
+    lines = [(b"X-Order", b"4 2"), (b"Content-Length", b"5")]
+    assert request.read_head(b"POST / HTTP/1.1\r\nX-Order: \t 4 2 \t\r\nContent-Length:  5 \r\n")[1] == lines
+
+
 def test_a_header_of_spaces_takes_no_longer_than_its_length(console: Path) -> None:
     """By waitress's own expression, each of these takes the server's one loop hundreds of times as long."""
     with serving(small_app(), console) as port:

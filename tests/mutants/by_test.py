@@ -320,8 +320,8 @@ BY_TEST = (
     Mutant(
         "DynamoDB: rows that cannot be read hide what is due behind them",
         DYNAMO,
-        'self._merged("wake", partitions, within, limit), limit + PASSED_OVER)',
-        'self._merged("wake", partitions, within, limit), limit)',
+        'if item["pk"]["S"] not in known), limit + PASSED_OVER)',
+        'if item["pk"]["S"] not in known), limit)',
         EMULATED,
     ),
     # ── the reconciler, bulk resends, clocks ──
