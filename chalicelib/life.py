@@ -411,14 +411,14 @@ def is_planned_ahead(task: Task, now: float) -> bool:
 def rebase(task: Task, *, now: float) -> Task:
     """A task that was changed by a clock that was ahead, as it would be, had that been now.
 
-    A first try that was put off stays where it was put: its moment may have been given by the client. When it is far
-    ahead, the task is parked: its message, if it has one, would come back every twelve hours until then. The wait of
-    a later round is the rate of a bulk resend, which counts from the present.
+    A first attempt at a moment that the client gave (`deliver_at`) stays there. When it is far ahead, the task is
+    parked: its message, if it has one, would come back every twelve hours until then. A delay, and the wait of a later
+    round, which is the rate of a bulk resend, count from the present.
     """
     if not is_ahead(task.updated_at, now):  # only the wake was by that clock
         return evolve(task, version=task.version + 1, wake_at=now)
     rebased = evolve(task, version=task.version + 1, updated_at=now)
-    if task.is_scheduled and task.round == 1:
+    if task.is_scheduled and task.round == 1 and not task.request.delay:
         parks = task.due_at - now > LOOKAHEAD and not (task.number or task.behind or task.held)
         return evolve(rebased, ticket=task.ticket + 1, wake_at=task.due_at - LOOKAHEAD) if parks else rebased
     waits = max(task.due_at - task.updated_at, 0)

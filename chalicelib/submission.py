@@ -400,7 +400,7 @@ def _request(members: Mapping[str, Json], settings: Settings) -> Request:
     retry = members.get("retry", {})
     plain = (
         *("url", "method", "params", "body", "source_app", "target_app", "labels"),
-        *("ordering_key", "on_exhausted"),
+        *("ordering_key", "on_exhausted", "delay"),
     )
     given: dict[str, Any] = {name: members[name] for name in plain if name in members}
     return Request(

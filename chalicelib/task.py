@@ -116,6 +116,7 @@ class Request:
     `timeout`: seconds that one attempt may last in all.
     `ordering_key`: tasks of one caller that have the same are delivered one after another.
     `on_exhausted`: whether, once no try is left, those behind it `continue` or it goes on to `hold` them.
+    `delay`: seconds to wait before the first attempt; 0 where none was submitted, or a moment (`deliver_at`).
     """
 
     url: str
@@ -132,6 +133,7 @@ class Request:
     labels: Mapping[str, str] = field(default_factory=dict)
     ordering_key: str | None = None
     on_exhausted: str = CONTINUE
+    delay: float = 0
 
     def __post_init__(self) -> None:
         """What is delivered is a text: two requests with the same text are equal."""

@@ -356,8 +356,15 @@ BY_TEST = (
     Mutant(
         "a round of a bulk resend by a clock that was ahead stays where it was put",
         LIFE,
-        "    if task.is_scheduled and task.round == 1:\n        parks",
-        "    if task.is_scheduled:\n        parks",
+        "    if task.is_scheduled and task.round == 1 and not task.request.delay:",
+        "    if task.is_scheduled and not task.request.delay:",
+        "tests/unit/test_clocks.py",
+    ),
+    Mutant(
+        "a delay by a clock that was ahead stays where it was put",
+        LIFE,
+        "    if task.is_scheduled and task.round == 1 and not task.request.delay:",
+        "    if task.is_scheduled and task.round == 1:",
         "tests/unit/test_clocks.py",
     ),
     Mutant(

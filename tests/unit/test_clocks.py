@@ -76,6 +76,13 @@ def test_a_task_put_off_by_a_clock_that_was_ahead_is_parked_and_its_message_is_o
     assert isinstance(life.refusal(again, woken.ticket, NOON), life.Stale)
 
 
+def test_a_delay_that_a_clock_that_was_ahead_has_begun_begins_now() -> None:
+    wrong = NOON + AHEAD
+    delayed = evolve(task(), request=evolve(task().request, delay=899), updated_at=wrong, due_at=wrong + 899)
+    again = life.rebase(evolve(delayed, wake_at=wrong + 899 + GRACE), now=NOON)
+    assert (again.due_at, again.wake_at) == (NOON + 899, NOON + 899 + GRACE)
+
+
 def test_a_task_in_line_that_was_put_off_by_a_clock_that_was_ahead_is_looked_after_as_before() -> None:
     wrong = NOON + AHEAD
     behind = evolve(task(), updated_at=wrong, due_at=wrong + 899, behind=True, wake_at=NOON + GRACE)

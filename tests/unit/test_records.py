@@ -99,6 +99,7 @@ REQUESTS = every_field(
     labels=TEXTS,
     ordering_key=st.none() | TEXT,
     on_exhausted=TEXT,
+    delay=st.floats(0, 31_622_400),
 )
 ATTEMPTS = every_field(
     Attempt,
