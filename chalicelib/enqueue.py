@@ -30,8 +30,14 @@ def pass_turn(world: World, old: Task, new: Task) -> None:
     if old.place is None or old.behind or new.place is not None:
         return
     following = world.store.whose_turn(old.line, world.clock.now())
-    if following is not None and (wait := wait_of(following, world.clock.now())) <= life.LOOKAHEAD:
-        enqueue(world, following, delay=wait)
+    if following is not None:
+        send_turn(world, following)
+
+
+def send_turn(world: World, task: Task) -> None:
+    """Send the message of a task that is the first in its line now. One that is due late is woken by the reconciler."""
+    if (wait := wait_of(task, world.clock.now())) <= life.LOOKAHEAD:
+        enqueue(world, task, delay=wait)
 
 
 def parcel(task: Task, *, delay: float = 0, turn: float | None = None) -> Parcel:

@@ -191,7 +191,8 @@ class Store(Protocol):
     def whose_turn(self, line: str, now: float) -> Task | None:
         """The first task in a line; None when nobody stands there.
 
-        One whose row is gone, since it has expired, is put out of the line, and the next one called up.
+        One whose row is gone, since it has expired, is put out of the line, and the next one called up: its
+        `updated_at` is `now`, and its message is still to be sent.
         """
         ...
 

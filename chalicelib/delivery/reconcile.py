@@ -13,7 +13,7 @@ from chalicelib import life, log
 from chalicelib.at_once import all_at_once
 from chalicelib.change import change
 from chalicelib.delivery import target
-from chalicelib.enqueue import enqueue
+from chalicelib.enqueue import enqueue, send_turn
 from chalicelib.errors import LostLease, NotFound, Unavailable
 from chalicelib.ports import MOST_DELAY, DuePlace, World
 from chalicelib.task import Task
@@ -160,10 +160,9 @@ def _wake(world: World, task: Task) -> bool:
 
 
 def _look_at_line(world: World, task: Task) -> bool:
-    """The first in the line of `task` may be gone for ever; then the store calls up the next one."""
-    first = world.store.whose_turn(task.line, world.clock.now())
-    if first is not None and first.task_id == task.task_id:
-        enqueue(
-            world, first, delay=min(max(life.ready_at(first, world.clock.now()) - world.clock.now(), 0), MOST_DELAY)
-        )
+    """The first in the line of `task` may be gone for ever; then the store calls up the next one, any of the line."""
+    now = world.clock.now()
+    first = world.store.whose_turn(task.line, now)
+    if first is not None and first.updated_at == now:  # called up by this look, so nobody else sends its message
+        send_turn(world, first)
     return True

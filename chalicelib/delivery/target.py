@@ -349,24 +349,28 @@ def _within(
     return outcome
 
 
-def _leave(world: World, target: Target, message: Message, verdict: Verdict | None) -> None:
-    """Tell the others. Where that fails, the place is free when its time is over: the attempt is recorded already."""
-    if target.max_concurrency is None and target.breaker is None:
+def _leave(world: World, admitted_by: Target, message: Message, verdict: Verdict | None) -> None:
+    """Tell the others. Where that fails, the place is free when its time is over: the attempt is recorded already.
+
+    Its outcome counts by the breaker that is set now, which may have been changed or removed since the attempt began.
+    """
+    if admitted_by.max_concurrency is None and admitted_by.breaker is None:
         return
-    who, now = _who(message.task_id, message.ticket), world.clock.now()
-
-    def left(gate: Gate) -> tuple[Gate, tuple[Gate, Moved | None]]:
-        after, moved = leave(target, gate, who=who, verdict=verdict, now=now)
-        return after, (after, moved)
-
+    name, who, now = admitted_by.name, _who(message.task_id, message.ticket), world.clock.now()
     try:
-        gate, moved = world.store.pass_gate(target.name, left)
+        target = remembered(world).get(name, admitted_by)
+
+        def left(gate: Gate) -> tuple[Gate, tuple[Gate, Moved | None]]:
+            after, moved = leave(target, gate, who=who, verdict=verdict, now=now)
+            return after, (after, moved)
+
+        gate, moved = world.store.pass_gate(name, left)
         if moved:
             _breaker_has(world, target, moved)
         elif gate.waits:
             _release(world, target, NEXT)
     except Exception:  # noqa: BLE001 - as the docstring says; it is logged, and the reconciler calls those that are held
-        log.failure("target.not_left", target=target.name, task_id=message.task_id)
+        log.failure("target.not_left", target=name, task_id=message.task_id)
 
 
 def _breaker_has(world: World, target: Target, moved: Moved) -> None:

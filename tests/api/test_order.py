@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chalicelib.change import change
 from chalicelib.errors import Unavailable
 from chalicelib.ports import Outgoing
 from tests.house import House, in_turn, reply
@@ -149,6 +151,32 @@ def test_a_line_whose_first_is_forgotten_goes_on_by_itself() -> None:
     assert house.world.store.sweep(house.clock.at, 10) == 1  # type: ignore[attr-defined]
     house.pass_time(60)
     assert house.look(ids["b"])["status"] == "delivered"
+
+
+def test_the_next_of_a_line_whose_first_is_forgotten_goes_at_once_whoever_is_looked_after() -> None:
+    """A look at the last of a line calls up the second, whose message nobody else sends."""
+    house = house_with_partner("a")
+    store = house.world.store
+    ids = in_line(house, "a", "b", "c", on_exhausted="hold")
+    house.pass_time(200)
+    house.clock.at += 31 * DAY
+    assert store.sweep(house.clock.at, 10) == 1  # type: ignore[attr-defined]
+    second = store.get(ids["b"])
+    assert second is not None
+    assert second.behind
+    change(store, second, lambda it: replace(it, version=it.version + 1, wake_at=house.clock.at + DAY))
+    house.pass_time(60)
+    assert paths(*house.outside.sent)[3:] == ["b", "c"]
+
+
+def test_a_look_at_tasks_that_wait_in_line_sends_no_message_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = house_with_partner("a")
+    in_line(house, "a", "b", "c", retry={"backoff": "fixed", "initial": 250, "max_attempts": 20})
+    house.pass_time(1)
+    sent: list[Any] = []
+    monkeypatch.setattr(house.world.queues, "send", lambda *message, **_: sent.append(message))
+    house.pass_time(3600)
+    assert sent == []
 
 
 @pytest.mark.parametrize(

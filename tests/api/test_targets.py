@@ -423,6 +423,20 @@ def test_a_probe_whose_process_died_is_followed_by_another_one(house: House) -> 
     assert {house.look(it)["status"] for it in tasks} == {"delivered"}
 
 
+def test_an_attempt_that_ends_after_its_breaker_was_taken_away_opens_none(house: House) -> None:
+    change(house, {"breaker": {**BREAKER, "least_attempts": 1}})
+
+    def taken_away(_: Outgoing) -> Reply:
+        change(house, {"breaker": None})
+        return BUSY
+
+    house.outside.answers[PARTNER] = taken_away
+    house.submit(PARTNER, retry={"backoff": "fixed", "initial": 600, "max_attempts": 2})
+    house.work()
+    assert visits(house) == 1
+    assert house.world.store.gate(TARGET).opened_at is None
+
+
 def test_a_breaker_that_is_taken_away_holds_nobody(house: House) -> None:
     tasks = broken(house)
     house.outside.answers[PARTNER] = in_turn(OK)

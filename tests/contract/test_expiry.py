@@ -221,6 +221,8 @@ def test_nothing_of_a_task_expires_whose_line_was_mended(store_backend: StoreBac
     store_backend.lose(gone.task_id)
     called = store.whose_turn(second.line, NOW + 12 * DAY)
     assert called is not None
+    assert called.updated_at == NOW + 12 * DAY, "by which callers know that they called it up"
+    assert store.whose_turn(second.line, NOW + 13 * DAY) == called
     store_backend.expire(stays_until(called))
     assert store.get(second.task_id) == called
 

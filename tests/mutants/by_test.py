@@ -402,4 +402,26 @@ BY_TEST = (
         "Record.owner.exists()",
         WIRE,
     ),
+    # ── others than the one that is looked at ──
+    Mutant(
+        "a task that is called up by a look at another one of its line gets no message",
+        "chalicelib/delivery/reconcile.py",
+        "    if first is not None and first.updated_at == now:",
+        "    if first is not None and first.task_id == task.task_id:",
+        "tests/api/test_order.py",
+    ),
+    Mutant(
+        "each look at a task of a line sends a message of the first",
+        "chalicelib/delivery/reconcile.py",
+        "    if first is not None and first.updated_at == now:",
+        "    if first is not None:",
+        "tests/api/test_order.py",
+    ),
+    Mutant(
+        "an attempt counts by the breaker that was set when it began",
+        TARGET,
+        "        target = remembered(world).get(name, admitted_by)\n",
+        "        target = admitted_by\n",
+        "tests/api/test_targets.py",
+    ),
 )

@@ -42,6 +42,8 @@ def poll(stage: Stage, queue: Queue, name: str) -> None:
     while True:
         process = stage.running(name)
         batch = stage.queues.receive(queue, limit=stage.random.randint(1, 10))
+        if queue is Queue.TASKS:
+            stage.ring_for_spent()
         if batch:
             _handle(stage, queue, process, batch)
         else:

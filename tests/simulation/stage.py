@@ -87,6 +87,7 @@ class Stage:
     calm_since: float = inf
     outage_until: float = -inf
     unlisted: dict[str, float] = field(default_factory=dict)
+    changed: dict[str, float] = field(default_factory=dict)
     stepped: dict[Process, float] = field(default_factory=dict)
 
     # ── processes ──
@@ -184,6 +185,12 @@ class Stage:
         found = self.store.database.read(lambda connection: connection.execute(sql, (queue,)).fetchone()[0])
         wait = inf if found is None else max(found - self.queue_now(), 0) + 0.001
         self.bells[queue].wait(self.fibers.now + wait)
+
+    def ring_for_spent(self) -> None:
+        """A receive may have moved messages to the queue of exhausted tasks: wake who waits there."""
+        sql = "SELECT count(*) FROM messages WHERE queue = ? AND state = 'ready'"
+        if self.store.database.read(lambda connection: connection.execute(sql, (Queue.EXHAUSTED,)).fetchone()[0]):
+            self.bells[Queue.EXHAUSTED].ring()
 
     def next_wake(self) -> float:
         """When something is due to be looked after, as the reconciler's computer has it; infinite when nothing is."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from chalicelib.clocks import is_ahead
 from chalicelib.embedded import EmbeddedStore
 from chalicelib.errors import Kind
 from chalicelib.ports import Query
@@ -328,8 +329,10 @@ class Witness:
         self._require(rate is None or begun <= may, f"{visit.task_id}: {begun} requests since the rate is {rate}")
 
     def _check_breaker(self, visit: Visit) -> None:
+        """One probe at a time while it is open or half-open, unless it was changed meanwhile."""
+        breaker, _ = self._rule("breaker", visit, FRESH)
         since = self.store.gate(TARGET).opened_at
-        if since is not None and self._began(visit) > since + UNDER_WAY:
+        if breaker is not None and since is not None and self._began(visit) > since + UNDER_WAY:
             running = self._running(since + UNDER_WAY)
             self._require(running <= 1, f"{visit.task_id}: {running} requests run while the breaker is not closed")
 
@@ -362,12 +365,14 @@ class Witness:
     def look_at_resend(self, resend: Resend, unlisted: Mapping[str, float]) -> None:
         """A bulk resend was saved: when it begins, these tasks match its filter, each in this round.
 
-        `unlisted`: until when an index misses a task. One that is missed for longer than it looks is not promised.
+        `unlisted`: until when an index misses a task. One that is missed for longer than it looks is not promised,
+        nor is one that was changed after the action began, by the clock of the action.
         """
         looks_until = self.fibers.now + WALKED_AGAIN
-        asked_for = [it for it in self.tasks.values() if _is_asked_for(it, resend.filter)]
-        matching = {it.task_id: it.round for it in asked_for if unlisted.get(it.task_id, 0) < looks_until}
-        self.to_resend.setdefault(resend.resend_id, matching)
+        matching = [it for it in self.tasks.values() if _is_asked_for(it, resend.filter)]
+        asked_for = [it for it in matching if not is_ahead(it.updated_at, resend.started_at)]
+        promised = {it.task_id: it.round for it in asked_for if unlisted.get(it.task_id, 0) < looks_until}
+        self.to_resend.setdefault(resend.resend_id, promised)
 
     # ── when the story is over ──
 
